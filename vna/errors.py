@@ -1,0 +1,47 @@
+"""What can go wrong in the archive: one root, few children, each knowing whether a retry may help."""
+
+from __future__ import annotations
+
+
+class VnaError(Exception):
+    """Something the archive could not do. The message names the thing and the remedy."""
+
+    transient: bool = False
+
+
+class ConfigError(VnaError):
+    """The configuration is wrong; nothing was started."""
+
+
+class InvalidQuery(VnaError):
+    """A query identifier does not follow PS3.4 C.2.2 / PS3.18 8.3.4."""
+
+
+class InvalidInstance(VnaError):
+    """The bytes are not a DICOM instance that can be identified; nothing was kept."""
+
+
+class MismatchedInstance(InvalidInstance):
+    """The dataset belongs to another SOP Instance than the one that was announced."""
+
+
+class NotFound(VnaError):
+    """No such study, series, instance, frame or element in the archive."""
+
+
+class Unsupported(VnaError):
+    """Well-formed, but nothing the archive can do (a transfer syntax it can't decode, for instance)."""
+
+
+class Corrupt(VnaError):
+    """Stored bytes are no longer what they were; the message names the object."""
+
+
+class Unavailable(VnaError):
+    """The database or the storage does not answer now; the same request may succeed later."""
+
+    transient = True
+
+
+class OutOfSpace(Unavailable):
+    """No room left to store an object; nothing was kept, the sender should try later."""

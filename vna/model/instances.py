@@ -1,0 +1,104 @@
+"""An instance as the index keeps it: what is written at a store, and what a retrieve gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from storage_backends.base import Digest
+from vna.model.frames import FrameTable
+from vna.model.identifiers import InstanceUids
+from vna.model.query import JsonElement
+
+
+class Outcome(StrEnum):
+    """What became of a received instance."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where bytes lie: `length` bytes from `offset` of the object `key` in the backend of that name."""
+
+    backend: str
+    key: str
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class LevelAttributes:
+    """Attributes that the index keeps, per level, in the DICOM JSON model keyed by eight hex digits."""
+
+    patient: dict[str, JsonElement]
+    study: dict[str, JsonElement]
+    series: dict[str, JsonElement]
+    instance: dict[str, JsonElement]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceLayout:
+    """How the bytes of an object divide; all in bytes from the object's start.
+
+    `dataset_offset`: end of preamble and file meta (0 when there are none). `header_length`: up to the first
+    byte that the header parse did not need (the pixel data element, or the end). `pixel_offset` and
+    `pixel_length`: the value of the pixel data element with its items, -1 and 0 when there is none.
+    `tail_offset`: the first byte behind the pixel data. For a deflated dataset only `dataset_offset` is of
+    the stored bytes; the others are positions in the inflated dataset plus `dataset_offset`.
+    """
+
+    dataset_offset: int
+    header_length: int
+    pixel_offset: int
+    pixel_length: int
+    tail_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstance:
+    """Everything the index writes for one received instance."""
+
+    uids: InstanceUids
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    attributes: LevelAttributes
+    layout: InstanceLayout
+    frames: FrameTable | None
+    number_of_frames: int
+    location: Location
+    object_digest: Digest
+    dataset_digest: Digest
+    pixel_digest: Digest | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What the index did with a NewInstance.
+
+    `location_is_kept` is False for a duplicate: its bytes are already there under another key, the new
+    object may be removed. `conflict_id` is set when the same UID already stands for other content.
+    """
+
+    outcome: Outcome
+    location_is_kept: bool
+    conflict_id: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """An instance that can be delivered."""
+
+    instance_id: int
+    uids: InstanceUids
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    number_of_frames: int
+    layout: InstanceLayout
+    location: Location
+    object_digest: Digest
+    dataset_digest: Digest

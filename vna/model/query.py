@@ -1,0 +1,84 @@
+"""A query as both doors understand it: PS3.4 C.2.2.2 matching, free of any protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vna.model.identifiers import Level
+
+
+@dataclass(frozen=True, slots=True)
+class SingleValue:
+    """Equal to `value` (PS3.4 C.2.2.2.1); PN compares without case."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Equal to one of `values`: a list of UIDs (C.2.2.2.2), or alternatives of a code string."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wildcard:
+    """`*` any run of characters, `?` exactly one (C.2.2.2.4)."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Between two DA, TM or DT values, inclusive; None is open (C.2.2.2.5). Values as in DICOM: YYYYMMDD …"""
+
+    low: str | None
+    high: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemMatch:
+    """At least one item of a sequence matches every filter (C.2.2.2.6)."""
+
+    filters: tuple[Filter, ...]
+
+
+Match = SingleValue | AnyOf | Wildcard | Range | ItemMatch
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One matching key: `tag` as a number (0x00100020) and how it matches. Universal keys need no filter."""
+
+    tag: int
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to find: records of `level` that match every filter.
+
+    `return_tags` are the attributes wanted (None: everything the index has for the level and those above).
+    A filter of any level is allowed (relational, C.4.1.2.2.1); doors that are hierarchical check it themselves.
+    """
+
+    level: Level
+    filters: tuple[Filter, ...] = ()
+    return_tags: frozenset[int] | None = frozenset()
+    limit: int | None = None
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One match: attributes in the DICOM JSON model (PS3.18 F.2), keyed by eight upper-case hex digits.
+
+    Tags that were asked for and have no value are there as {"vr": …}. Numbers of DS and IS are JSON
+    numbers where they parse. Computed attributes (counts, ModalitiesInStudy …) are ordinary members.
+    """
+
+    level: Level
+    attributes: dict[str, JsonElement]
+
+
+JsonElement = dict[str, object]
