@@ -37,3 +37,7 @@ class BackendUnavailable(StorageError):
 
 class BackendFull(BackendUnavailable):
     """The store has no room left."""
+
+
+class InvalidOptions(StorageError):
+    """No driver of that name, or options that it does not understand."""

@@ -1,0 +1,48 @@
+"""Digests by name, for every driver that checks what it writes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Protocol
+
+from blake3 import blake3
+
+from storage_backends.base import Digest
+from storage_backends.errors import IntegrityError
+
+BLAKE3 = "blake3"
+Buffer = bytes | bytearray | memoryview
+
+
+class Hasher(Protocol):
+    """What hashlib's objects and blake3's have in common."""
+
+    def update(self, data: Buffer, /) -> object: ...
+    def hexdigest(self) -> str: ...
+
+
+def new_hasher(algorithm: str) -> Hasher:
+    """A fresh hasher. Raises IntegrityError for a name that can't be checked here."""
+    if algorithm == BLAKE3:
+        hasher: Hasher = blake3()
+        return hasher
+    if algorithm in hashlib.algorithms_guaranteed and not algorithm.startswith("shake"):
+        return hashlib.new(algorithm, usedforsecurity=False)
+    raise IntegrityError(f"cannot check a digest made by {algorithm!r}")
+
+
+def digest_of(data: Buffer, algorithm: str = BLAKE3) -> Digest:
+    """The digest of bytes that are at hand."""
+    hasher = new_hasher(algorithm)
+    hasher.update(data)
+    return Digest(algorithm, hasher.hexdigest())
+
+
+def check_digest(key: str, hasher: Hasher, expected: Digest) -> None:
+    """Raise IntegrityError unless `hasher` has seen the bytes that `expected` announced."""
+    found = hasher.hexdigest()
+    if found != expected.value:
+        raise IntegrityError(
+            f"object {key!r}: {expected.algorithm} of the bytes is {found}, "
+            f"announced was {expected.value}"
+        )

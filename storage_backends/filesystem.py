@@ -1,0 +1,272 @@
+"""A backend that keeps each object as a file below one directory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from storage_backends.base import Digest, ObjectInfo, ObjectReader, resolve_range
+from storage_backends.digests import Hasher, check_digest, new_hasher
+from storage_backends.directories import DirectoryCache, make_root, rename_without_replacing
+from storage_backends.errors import (
+    BackendUnavailable,
+    IntegrityError,
+    ObjectExists,
+    ObjectNotFound,
+)
+from storage_backends.layout import open_directory, split_key, walk
+from storage_backends.oserrors import is_other_file_system, storage_error, translated
+from storage_backends.probing import probe_with_object
+from storage_backends.scratch import Scratch, ScratchFile
+
+INCOMING = ".incoming"
+_CHUNK = 2**20
+_FILE_MODE = 0o440
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class FilesystemBackend:
+    """Objects as files under `root`: written beside, synced, renamed into place.
+
+    What a crash leaves lies in `root/.incoming`, never under a key, and goes at the next start.
+    Several processes may share one root. Symbolic links below the root are never followed. Raises
+    BackendUnavailable when `root` can't be used.
+    """
+
+    def __init__(self, root: Path, name: str = "filesystem") -> None:
+        self.name = name
+        self._closed = False
+        with translated(name, f"directory {root}"):
+            self._root_fd = make_root(root)
+            self._scratch = Scratch(root.resolve() / INCOMING)
+            self._scratch.sweep()
+        self._directories = DirectoryCache(self._root_fd)
+
+    def put(self, key: str, source: BinaryIO, *, size: int, digest: Digest) -> ObjectInfo:
+        """See StorageBackend.put. A source with `getbuffer` is written from where it lies."""
+        folders, name = split_key(key)
+        hasher = new_hasher(digest.algorithm)
+        with translated(self.name, key), self._new_file() as file:
+            _fill(file.fd, key, source, size, hasher)
+            check_digest(key, hasher, digest)
+            os.fsync(file.fd)
+            self._publish(key, (file.dir_fd, file.name), folders, name)
+            return ObjectInfo(key, size, os.fstat(file.fd).st_mtime)
+
+    def adopt(self, key: str, path: Path, *, size: int, digest: Digest) -> ObjectInfo:
+        """See SupportsAdopt.adopt."""
+        folders, name = split_key(key)
+        with translated(self.name, key):
+            fd = os.open(path, _READ_FLAGS)
+            try:
+                status = os.fstat(fd)
+                if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+                    raise IntegrityError(f"object {key!r}: {path} is not a file of {size} bytes")
+                os.fchmod(fd, _FILE_MODE)
+                os.fsync(fd)
+                self._publish(key, (None, str(path)), folders, name)
+            except OSError as exc:
+                if not is_other_file_system(exc):
+                    raise
+                return self._adopt_copy(key, path, size, digest)
+            finally:
+                os.close(fd)
+            return ObjectInfo(key, size, status.st_mtime)
+
+    def open(self, key: str, *, start: int = 0, length: int | None = None) -> ObjectReader:
+        """See StorageBackend.open."""
+        with translated(self.name, key):
+            fd = self._open_file(key)
+        try:
+            size = os.fstat(fd).st_size
+            start, count = resolve_range(key, size, start, length)
+        except BaseException:
+            os.close(fd)
+            raise
+        return FileReader(self.name, key, fd, start, count)
+
+    def stat(self, key: str) -> ObjectInfo:
+        """See StorageBackend.stat."""
+        with translated(self.name, key):
+            fd = self._open_file(key)
+            try:
+                status = os.fstat(fd)
+            finally:
+                os.close(fd)
+        return ObjectInfo(key, status.st_size, status.st_mtime)
+
+    def delete(self, key: str) -> None:
+        """See StorageBackend.delete. Syncs for a missing file as well: an earlier call may have failed."""
+        folders, name = split_key(key)
+        with translated(self.name, key), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            fd = open_directory(self._root(), folders)
+            try:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=fd)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+    def scan(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+        """See StorageBackend.scan."""
+        with translated(self.name, f"scan of {prefix!r}"):
+            fd = os.dup(self._root())
+            try:
+                yield from walk(fd, "", prefix, after)
+            finally:
+                os.close(fd)
+
+    def probe(self) -> None:
+        """See StorageBackend.probe."""
+        probe_with_object(self)
+
+    def close(self) -> None:
+        """See StorageBackend.close."""
+        if not self._closed:
+            self._closed = True
+            self._scratch.close()
+            self._directories.clear()
+            os.close(self._root_fd)
+
+    def _root(self) -> int:
+        if self._closed:
+            raise BackendUnavailable(f"{self.name}: the backend was closed")
+        return self._root_fd
+
+    @contextlib.contextmanager
+    def _new_file(self) -> Iterator[ScratchFile]:
+        self._root()
+        file = self._scratch.create(_FILE_MODE)
+        try:
+            yield file
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(file.name, dir_fd=file.dir_fd)
+            raise
+        finally:
+            os.close(file.fd)
+
+    def _publish(
+        self, key: str, source: tuple[int | None, str], folders: tuple[str, ...], name: str
+    ) -> None:
+        """Move a complete, synced file to its place and sync that; undone when it fails."""
+        for attempt in (1, 2):
+            directory = self._directories.get(folders)
+            try:
+                rename_without_replacing(source, directory.fd, name)
+                break
+            except FileExistsError as exc:
+                raise ObjectExists(f"{self.name}: object {key!r} exists") from exc
+            except FileNotFoundError:  # the cached directory was removed meanwhile
+                self._directories.forget(folders)
+                if attempt == 2:
+                    raise
+        try:
+            os.fsync(directory.fd)
+        except OSError:
+            with contextlib.suppress(OSError):
+                rename_without_replacing((directory.fd, name), source[0], source[1])
+            raise
+
+    def _adopt_copy(self, key: str, path: Path, size: int, digest: Digest) -> ObjectInfo:
+        with path.open("rb", buffering=0) as source:
+            info = self.put(key, source, size=size, digest=digest)
+        path.unlink(missing_ok=True)
+        return info
+
+    def _open_file(self, key: str) -> int:
+        folders, name = split_key(key)
+        try:
+            directory = open_directory(self._root(), folders)
+            try:
+                fd = os.open(name, _READ_FLAGS, dir_fd=directory)
+            finally:
+                os.close(directory)
+        except OSError as exc:
+            raise storage_error(exc, self.name, key) from exc
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return fd
+        os.close(fd)
+        raise ObjectNotFound(f"{self.name}: {key!r} is not a regular file")
+
+
+class FileReader:
+    """A stream over one range of an open file."""
+
+    def __init__(self, backend: str, key: str, fd: int, start: int, count: int) -> None:
+        self._backend, self._key = backend, key
+        self._fd, self._position, self._end = fd, start, start + count
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes, b"" at the end. Raises BackendUnavailable, IntegrityError."""
+        if self._fd < 0:
+            raise ValueError("read of a closed object")
+        left = self._end - self._position
+        wanted = left if size < 0 else min(size, left)
+        with translated(self._backend, self._key):
+            data = os.pread(self._fd, wanted, self._position)
+            while len(data) < wanted:
+                more = os.pread(self._fd, wanted - len(data), self._position + len(data))
+                if not more:
+                    raise IntegrityError(f"{self._backend}: object {self._key!r} was cut short")
+                data += more
+        self._position += len(data)
+        return data
+
+    def close(self) -> None:
+        """Release the descriptor; a second call does nothing."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _fill(fd: int, key: str, source: BinaryIO, size: int, hasher: Hasher) -> None:
+    """Write `size` bytes of `source`, hashing them; a buffer in memory is used where it lies."""
+    get_buffer = getattr(source, "getbuffer", None)
+    if get_buffer is None:
+        _copy(fd, key, source, size, hasher)
+        return
+    position = source.tell()
+    with get_buffer() as view:
+        data = view[position : position + size]
+        with data:
+            _check_length(key, size, len(data))
+            hasher.update(data)
+            _write(fd, data)
+    source.seek(position + size)
+
+
+def _copy(fd: int, key: str, source: BinaryIO, size: int, hasher: Hasher) -> None:
+    missing = size
+    while missing:
+        data = source.read(min(_CHUNK, missing))
+        if not data:
+            break
+        hasher.update(data)
+        _write(fd, memoryview(data))
+        missing -= len(data)
+    _check_length(key, size, size - missing)
+
+
+def _check_length(key: str, size: int, found: int) -> None:
+    if found != size:
+        raise IntegrityError(f"object {key!r}: {size} bytes announced, {found} came")
+
+
+def _write(fd: int, data: memoryview) -> None:
+    done = 0
+    while done < len(data):
+        done += os.write(fd, data[done:] if done else data)

@@ -1,0 +1,43 @@
+"""The operating system's errors in the words of the storage contract."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from storage_backends.errors import (
+    BackendFull,
+    BackendUnavailable,
+    ObjectNotFound,
+    StorageError,
+)
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+
+
+def storage_error(error: OSError, backend: str, key: str) -> StorageError:
+    """What an OSError met while reaching the object `key` means to a caller."""
+    if error.errno in _ABSENT:
+        return ObjectNotFound(f"{backend}: no object {key!r}")
+    return _failure(error, backend, key)
+
+
+@contextmanager
+def translated(backend: str, what: str) -> Iterator[None]:
+    """Turn every OSError inside into BackendFull or BackendUnavailable."""
+    try:
+        yield
+    except OSError as exc:
+        raise _failure(exc, backend, what) from exc
+
+
+def is_other_file_system(error: OSError) -> bool:
+    """Whether a rename failed because the two names lie on different file systems."""
+    return error.errno == errno.EXDEV
+
+
+def _failure(error: OSError, backend: str, what: str) -> StorageError:
+    kind = BackendFull if error.errno in _FULL else BackendUnavailable
+    return kind(f"{backend}: {what}: {error.strerror or error}")

@@ -1,0 +1,76 @@
+"""Streams over bytes that somebody else holds: memory, or an open file."""
+
+from __future__ import annotations
+
+import io
+import os
+
+
+class MemoryStream(io.RawIOBase):
+    """A stream over memory that also shows it whole, as io.BytesIO does, to save copies."""
+
+    def __init__(self, view: memoryview) -> None:
+        self._view = view
+        self._position = 0
+
+    def getbuffer(self) -> memoryview:
+        """All bytes, whatever the position."""
+        return self._view[:]
+
+    def read(self, size: int = -1, /) -> bytes:
+        end = len(self._view) if size < 0 else self._position + size
+        data = bytes(self._view[self._position : end])
+        self._position += len(data)
+        return data
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, target: bytearray | memoryview, /) -> int:  # type: ignore[override]
+        data = self._view[self._position : self._position + len(target)]
+        target[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._position = _seek(offset, whence, self._position, len(self._view))
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+
+class FileStream(io.RawIOBase):
+    """A stream over a descriptor that others use, too: it keeps a position of its own."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        self._fd, self._size = fd, size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, target: bytearray | memoryview, /) -> int:  # type: ignore[override]
+        count = os.preadv(self._fd, [target], self._position)
+        self._position += count
+        return count
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._position = _seek(offset, whence, self._position, self._size)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+
+def _seek(offset: int, whence: int, position: int, size: int) -> int:
+    base = {io.SEEK_SET: 0, io.SEEK_CUR: position, io.SEEK_END: size}[whence]
+    if base + offset < 0:
+        raise ValueError("seek before the start")
+    return base + offset
