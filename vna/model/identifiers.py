@@ -8,7 +8,7 @@ from enum import StrEnum
 
 _UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
 _KEPT_UID = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-_NEVER_IN_UID = frozenset("/\\*?\"<>|")
+_NEVER_IN_UID = frozenset('/\\*?"<>|')
 MAX_KEPT_UID_LENGTH = 128
 
 

@@ -1,0 +1,215 @@
+"""One compressed frame of pixel data, decoded to native little endian samples (PS3.5 8.2)."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID, JPEGExtended12Bit, JPEGLosslessSV1
+from rle.utils import decode_pixel_data as decode_rle
+
+from vna.dicom.codestream import read_codestream, with_whole_spectrum
+from vna.dicom.syntaxes import (
+    DECODABLE,
+    DEFLATED_FRAMES,
+    ENCAPSULATED_UNCOMPRESSED,
+    JPEG_2000,
+    JPEG_LOSSLESS,
+    JPEG_LOSSY,
+    RLE_LOSSLESS,
+    describe,
+)
+from vna.errors import Unsupported
+
+_FAILURES = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    struct.error,
+    TypeError,
+    ValueError,
+    zlib.error,
+)
+"""What the plug-ins and pydicom raise for codestreams that they can't read."""
+
+
+_RLE_EXPANSION = 64  # two bytes become 128 at most (PS3.5 G.3)
+
+
+@dataclass(frozen=True, slots=True)
+class PixelDescription:
+    """The Image Pixel module (PS3.3 C.7.6.3) of a dataset, as far as decoding needs it."""
+
+    rows: int
+    columns: int
+    samples_per_pixel: int = 1
+    bits_allocated: int = 16
+    bits_stored: int = 0
+    pixel_representation: int = 0
+    planar_configuration: int = 0
+    photometric_interpretation: str = "MONOCHROME2"
+    number_of_frames: int = 1
+
+    @property
+    def frame_bits(self) -> int:
+        """Bits of a native frame."""
+        return self.rows * self.columns * self.samples_per_pixel * self.bits_allocated
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of a native frame by itself, 1-bit pixels packed."""
+        return -(-self.frame_bits // 8)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedFrame:
+    """Samples of one frame, and those properties of the image that decoding may change."""
+
+    data: bytes
+    photometric_interpretation: str
+    planar_configuration: int
+
+
+def decode_frame(
+    frame: bytes, transfer_syntax_uid: str, description: PixelDescription
+) -> DecodedFrame:
+    """`frame` (its fragments joined) as native samples, `description.frame_bytes` of them.
+
+    Colours that the compression had turned into YBR for its own sake come back as RGB (lossy JPEG,
+    and ICT and RCT of JPEG 2000); what a lossless syntax keeps as YBR_FULL stays so, bit for bit.
+    The size that the codestream declares is compared with the description before anything is
+    allocated.
+
+    Raises Unsupported naming the syntax: no decoder, or a codestream that it can't read.
+    """
+    if transfer_syntax_uid not in DECODABLE:
+        raise Unsupported(f"There is no decoder for {describe(transfer_syntax_uid)}")
+    try:
+        if transfer_syntax_uid == RLE_LOSSLESS:
+            data = _decode_rle(frame, description)
+        elif transfer_syntax_uid == DEFLATED_FRAMES:
+            data = zlib.decompressobj(-15).decompress(frame, description.frame_bytes)
+        elif transfer_syntax_uid == ENCAPSULATED_UNCOMPRESSED:
+            data = frame[: description.frame_bytes]
+        else:
+            return _decode_image(frame, transfer_syntax_uid, description)
+    except _FAILURES as exc:
+        raise _undecodable(transfer_syntax_uid, str(exc)) from exc
+    _check_length(data, transfer_syntax_uid, description)
+    return DecodedFrame(
+        data, description.photometric_interpretation, description.planar_configuration
+    )
+
+
+def _decode_rle(frame: bytes, description: PixelDescription) -> bytes:
+    """Planes as PS3.5 G has them, or interleaved where PlanarConfiguration is 0."""
+    if description.frame_bytes > _RLE_EXPANSION * len(frame):
+        raise ValueError(f"{len(frame)} bytes can't hold {description.frame_bytes}")
+    planes = bytes(
+        decode_rle(
+            frame,
+            version=2,
+            rows=description.rows,
+            columns=description.columns,
+            bits_allocated=description.bits_allocated,
+            byteorder="<",
+            pack_bits=True,
+        )
+    )
+    samples, size = description.samples_per_pixel, description.bits_allocated // 8
+    if samples == 1 or description.planar_configuration == 1 or size == 0:
+        return planes
+    return np.frombuffer(planes, f"V{size}").reshape(samples, -1).T.tobytes()
+
+
+def _decode_image(
+    frame: bytes, transfer_syntax_uid: str, description: PixelDescription
+) -> DecodedFrame:
+    described = _conformed(frame, transfer_syntax_uid, description)
+    is_lossy_jpeg = transfer_syntax_uid in JPEG_LOSSY
+    photometric = described.photometric_interpretation
+    if is_lossy_jpeg:
+        frame = with_whole_spectrum(frame)
+    array, _ = get_decoder(_decoder_uid(transfer_syntax_uid)).as_array(
+        encapsulate([frame], has_bot=False),
+        validate=False,
+        decoding_plugin="pylibjpeg",
+        **_options(described, as_rgb=is_lossy_jpeg),  # type: ignore[arg-type]
+    )
+    data = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+    _check_length(data, transfer_syntax_uid, description)
+    if photometric in {"YBR_ICT", "YBR_RCT"} or (is_lossy_jpeg and photometric.startswith("YBR")):
+        photometric = "RGB"
+    elif photometric == "YBR_FULL_422":
+        photometric = "YBR_FULL"  # the decoder has given each pixel its own Cb and Cr
+    return DecodedFrame(data, photometric, 0)
+
+
+def _options(description: PixelDescription, *, as_rgb: bool) -> dict[str, object]:
+    return {
+        "rows": description.rows,
+        "columns": description.columns,
+        "number_of_frames": 1,
+        "samples_per_pixel": description.samples_per_pixel,
+        "bits_allocated": description.bits_allocated,
+        "bits_stored": description.bits_stored or description.bits_allocated,
+        "pixel_representation": description.pixel_representation,
+        "photometric_interpretation": description.photometric_interpretation,
+        "planar_configuration": 0,
+        "pixel_keyword": "PixelData",
+        "as_rgb": as_rgb,
+        # Signed samples get their sign extended; unused bits of unsigned ones may hold an overlay.
+        **({} if description.pixel_representation else {"correct_unused_bits": False}),
+    }
+
+
+def _conformed(
+    frame: bytes, transfer_syntax_uid: str, description: PixelDescription
+) -> PixelDescription:
+    """`description` with the colour space of the codestream, its size checked against it."""
+    found = read_codestream(frame)
+    if found is None:
+        raise ValueError("no frame header of that compression is found")
+    if (found.rows, found.columns) != (description.rows, description.columns):
+        raise ValueError(
+            f"the codestream has {found.rows} rows and {found.columns} columns, "
+            f"the header {description.rows} and {description.columns}"
+        )
+    if found.samples != description.samples_per_pixel:
+        raise ValueError(f"the codestream has {found.samples} samples a pixel")
+    if found.samples != 3 or transfer_syntax_uid in JPEG_2000:
+        return description
+    photometric = description.photometric_interpretation
+    if found.is_rgb:
+        return replace(description, photometric_interpretation="RGB")
+    if found.is_jfif and "YBR" not in photometric:
+        return replace(description, photometric_interpretation="YBR_FULL")
+    return description
+
+
+def _decoder_uid(transfer_syntax_uid: str) -> UID:
+    """libjpeg reads all of ISO 10918-1; pydicom offers it for the processes not retired."""
+    if transfer_syntax_uid in JPEG_LOSSY:
+        return JPEGExtended12Bit
+    if transfer_syntax_uid in JPEG_LOSSLESS:
+        return JPEGLosslessSV1
+    return UID(transfer_syntax_uid)
+
+
+def _check_length(data: bytes, transfer_syntax_uid: str, description: PixelDescription) -> None:
+    if len(data) != description.frame_bytes:
+        found, expected = len(data), description.frame_bytes
+        raise _undecodable(transfer_syntax_uid, f"it gave {found} bytes instead of {expected}")
+
+
+def _undecodable(transfer_syntax_uid: str, reason: str) -> Unsupported:
+    summary = " ".join(reason.split())[:300]
+    return Unsupported(f"A frame of {describe(transfer_syntax_uid)} can't be decoded: {summary}")

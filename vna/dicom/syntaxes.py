@@ -1,0 +1,53 @@
+"""Which transfer syntaxes the archive can decode and write (PS3.5 A)."""
+
+from __future__ import annotations
+
+from pydicom.uid import UID
+
+from vna.dicom.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
+DEFLATED_EXPLICIT_VR = "1.2.840.10008.1.2.1.99"
+EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+RLE_LOSSLESS = "1.2.840.10008.1.2.5"
+DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
+_JPEG = "1.2.840.10008.1.2.4."
+
+JPEG_LOSSY = frozenset(
+    _JPEG + end
+    for end in ["50", "51", "52", "53", "54", "55", "56", "59", "60", "61", "62", "63", "64"]
+)
+"""JPEG processes that always lose something; one decoder reads them all."""
+
+JPEG_LOSSLESS = frozenset({_JPEG + "57", _JPEG + "58", _JPEG + "65", _JPEG + "66", _JPEG + "70"})
+JPEG_LS = frozenset({_JPEG + "80", _JPEG + "81"})
+JPEG_2000 = frozenset({_JPEG + "90", _JPEG + "91", _JPEG + "201", _JPEG + "202", _JPEG + "203"})
+"""JPEG 2000 and HTJ2K; their codestream undoes ICT and RCT by itself."""
+
+_FRAME_BY_FRAME = frozenset({RLE_LOSSLESS, DEFLATED_FRAMES, ENCAPSULATED_UNCOMPRESSED})
+DECODABLE = JPEG_LOSSY | JPEG_LOSSLESS | JPEG_LS | JPEG_2000 | _FRAME_BY_FRAME
+
+
+TARGETS = {
+    IMPLICIT_VR_LITTLE_ENDIAN: IMPLICIT_LITTLE,
+    EXPLICIT_VR_LITTLE_ENDIAN: EXPLICIT_LITTLE,
+    EXPLICIT_VR_BIG_ENDIAN: EXPLICIT_BIG,
+}
+"""The syntaxes that `vna.dicom.pixels.transcode` can write."""
+
+
+def can_transcode(transfer_syntax_uid: str) -> bool:
+    """Whether objects in that syntax can, as a rule, be sent in an uncompressed one."""
+    return (
+        transfer_syntax_uid in TARGETS
+        or transfer_syntax_uid == DEFLATED_EXPLICIT_VR
+        or transfer_syntax_uid in DECODABLE
+    )
+
+
+def describe(transfer_syntax_uid: str) -> str:
+    """The syntax for a message: "JPEG Baseline (Process 1), 1.2.840.10008.1.2.4.50"."""
+    uid = UID(transfer_syntax_uid)
+    return f"{uid.name}, {uid}" if uid.name != uid else f"transfer syntax {uid}"
