@@ -1,0 +1,103 @@
+"""Frequent queries use their indexes: the shape of the plan, never a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from psycopg import sql
+
+from vna.index.database import Database
+from vna.index.statement import build_statement
+from vna.model.identifiers import Level
+from vna.model.query import AnyOf, Filter, Match, Query, Range, SingleValue, Wildcard
+
+_ROWS = """
+    INSERT INTO patient (issuer_of_patient_id, patient_id, attributes)
+    SELECT '', 'P' || n, '{}' FROM generate_series(1, 10000) AS n;
+    INSERT INTO study (patient, study_instance_uid, study_date, accession_number, study_id,
+        patient_name, patient_birth_date, attributes)
+    SELECT id, '1.2.' || id, date '2000-01-01' + (id % 8000)::int, 'A' || id, 'S' || id,
+        'name' || id || '^first', date '1930-01-01' + (id % 30000)::int, '{}' FROM patient;
+    INSERT INTO series (study, series_instance_uid, modality, series_number, attributes)
+    SELECT id, '1.3.' || id, CASE WHEN id % 1000 = 0 THEN 'XA' ELSE 'CT' END, 1, '{}' FROM study;
+    INSERT INTO instance (series, instance_number, number_of_frames, dataset_offset, header_length,
+        pixel_offset, pixel_length, tail_offset, sop_instance_uid, sop_class_uid,
+        transfer_syntax_uid, object_digest, dataset_digest, attributes)
+    SELECT id, 1, 1, 0, 0, 0, 0, 0, '1.4.' || id, '1.5', '1.6', '', '', '{}' FROM series;
+    ANALYZE patient, study, series, instance
+"""
+
+
+@pytest.fixture(scope="module")
+def filled(database_url: str) -> Iterator[Database]:
+    with Database(database_url, pool_size=1) as database:
+        with database.connection() as connection:
+            connection.execute(_ROWS)
+        yield database
+        with database.connection() as connection:
+            connection.execute(
+                "DELETE FROM instance; DELETE FROM series; DELETE FROM study; DELETE FROM patient;"
+                "ANALYZE patient, study, series, instance"
+            )
+
+
+def plan_of(database: Database, query: Query) -> str:
+    statement = build_statement(query)
+    with database.connection() as connection:
+        explain = sql.SQL("EXPLAIN (FORMAT JSON) ") + statement.text
+        row = connection.execute(explain, statement.values, prepare=False).fetchone()
+    assert row is not None
+    return json.dumps(row[0])
+
+
+@pytest.mark.parametrize(
+    ("level", "tag", "match", "index"),
+    [
+        (Level.STUDY, 0x00100020, SingleValue("P77"), "patient_identity"),
+        (Level.STUDY, 0x00100020, Wildcard("P777*"), "patient_identity"),
+        (
+            Level.STUDY,
+            0x00100020,
+            AnyOf(tuple(f"P{n}" for n in range(200))),
+            "patient_identity",
+        ),
+        (Level.PATIENT, 0x00100020, SingleValue("P77"), "patient_identity"),
+        (Level.SERIES, 0x00100020, SingleValue("P77"), "patient_identity"),
+        (Level.STUDY, 0x00100010, Wildcard("NAME77*"), "study_by_patient_name"),
+        (Level.STUDY, 0x00100010, SingleValue("Name77^First"), "study_by_patient_name"),
+        (Level.PATIENT, 0x00100010, Wildcard("Name77^*"), "study_by_patient_name"),
+        (Level.STUDY, 0x00100030, SingleValue("19500101"), "study_by_patient_birth_date"),
+        (Level.STUDY, 0x00080020, SingleValue("20100105"), "study_by_date"),
+        (Level.STUDY, 0x00080020, Range("20100101", "20100131"), "study_by_date"),
+        (Level.STUDY, 0x00080050, SingleValue("A77"), "study_by_accession_number"),
+        (Level.STUDY, 0x00080050, Wildcard("A77*"), "study_by_accession_number"),
+        (Level.STUDY, 0x00200010, SingleValue("S77"), "study_by_study_id"),
+        (Level.STUDY, 0x0020000D, SingleValue("1.2.77"), "study_identity"),
+        (Level.STUDY, 0x0020000D, AnyOf(("1.2.77", "1.2.78")), "study_identity"),
+        (Level.SERIES, 0x0020000D, SingleValue("1.2.77"), "series_by_study"),
+        (Level.SERIES, 0x0020000E, SingleValue("1.3.77"), "series_identity"),
+        (Level.IMAGE, 0x0020000E, SingleValue("1.3.77"), "instance_by_series"),
+        (Level.IMAGE, 0x00080018, SingleValue("1.4.77"), "instance_identity"),
+        (Level.STUDY, 0x00080018, SingleValue("1.4.77"), "instance_identity"),
+    ],
+)
+def test_index_is_used(filled: Database, level: Level, tag: int, match: Match, index: str) -> None:
+    plan = plan_of(filled, Query(level, (Filter(tag, match),), frozenset({0x0020000D})))
+    assert f'"{index}"' in plan
+    assert "Seq Scan" not in plan
+
+
+def test_first_page_of_everything_is_read_in_order(filled: Database) -> None:
+    wanted = frozenset({0x0020000D, 0x00080061, 0x00201208})
+    plan = plan_of(filled, Query(Level.STUDY, (), wanted, limit=101))
+    assert '"study_by_date"' in plan
+    assert '"Sort"' not in plan
+    assert "Seq Scan" not in plan
+
+
+def test_nothing_is_computed_unless_asked(filled: Database) -> None:
+    plan = plan_of(filled, Query(Level.STUDY, (), frozenset({0x0020000D}), limit=101))
+    assert '"series"' not in plan
+    assert '"instance"' not in plan

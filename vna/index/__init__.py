@@ -1,0 +1,1 @@
+"""The index in Postgres: the only package that speaks SQL."""

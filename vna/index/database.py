@@ -1,0 +1,160 @@
+"""Connections to Postgres; the driver's errors become the archive's here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Self, TypeVar
+
+import psycopg
+import psycopg_pool
+from psycopg import errors as sql_errors
+from psycopg.rows import TupleRow
+
+from vna.errors import ConfigError, OutOfSpace, Unavailable, VnaError
+
+Connection = psycopg.Connection[TupleRow]
+T = TypeVar("T")
+
+ATTEMPTS = 4
+_NOT_NOW = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    sql_errors.ReadOnlySqlTransaction,
+)
+
+
+class Database:
+    """A pool of connections to the index. Shared by all threads; a forked process gets a pool of its own.
+
+    `url` is a libpq URL; `pool_size` the most connections of one process; `connect_timeout` in seconds.
+    """
+
+    def __init__(self, url: str, pool_size: int = 16, connect_timeout: float = 10.0) -> None:
+        self.url = url
+        self._pool_size = pool_size
+        self._connect_timeout = connect_timeout
+        self._lock = threading.Lock()
+        self._pools: dict[int, psycopg_pool.ConnectionPool[Connection]] = {}
+        self._closed = False
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection in autocommit mode; several statements belong together in `with c.transaction():`.
+
+        Raises Unavailable (no answer, connection lost, time-out), OutOfSpace, or VnaError for what Postgres
+        refuses. After a lost connection the others of the pool are replaced too.
+        """
+        pool = self._pool()
+        with translated():
+            connection = pool.getconn(self._connect_timeout)
+            try:
+                yield connection
+            except psycopg.Error:
+                if connection.broken:
+                    pool.drain()
+                raise
+            finally:
+                pool.putconn(connection)
+
+    def attempt(self, operation: Callable[[Connection], T]) -> T:
+        """`operation` in its connection, again when the connection was lost or another transaction stood in the way.
+
+        `operation` must be harmless to repeat, even where its first commit was not confirmed.
+        Raises what `connection` raises.
+        """
+        for _ in range(ATTEMPTS - 1):
+            try:
+                with self.connection() as connection:
+                    return operation(connection)
+            except Unavailable as exc:
+                if not is_worth_repeating(exc):
+                    raise
+        with self.connection() as connection:
+            return operation(connection)
+
+    def ping(self) -> None:
+        """Ask the server something. Raises Unavailable."""
+        self.attempt(lambda connection: connection.execute("SELECT 1").fetchone())
+
+    def close(self) -> None:
+        """Close this process's connections; a second call does nothing."""
+        with self._lock:
+            self._closed = True
+            pool = self._pools.pop(os.getpid(), None)
+        if pool is not None:
+            pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _pool(self) -> psycopg_pool.ConnectionPool[Connection]:
+        pool = self._pools.get(os.getpid())
+        return pool if pool is not None else self._open()
+
+    def _open(self) -> psycopg_pool.ConnectionPool[Connection]:
+        with self._lock:
+            if self._closed:
+                raise Unavailable("the index is closed: the archive is stopping")
+            pool = self._pools.get(os.getpid())
+            if pool is None:
+                # The pool of a parent process stays in the dictionary, untouched: its sockets are the parent's.
+                pool = self._pools[os.getpid()] = self._new_pool()
+        return pool
+
+    def _new_pool(self) -> psycopg_pool.ConnectionPool[Connection]:
+        options: dict[str, Any] = {"autocommit": True, "prepare_threshold": 2}
+        options["connect_timeout"] = max(2, int(self._connect_timeout))
+        options["application_name"] = "vna"
+        try:
+            psycopg.conninfo.conninfo_to_dict(self.url)
+        except psycopg.ProgrammingError as exc:
+            raise ConfigError(f"[database] url is not a Postgres URL: {exc}") from exc
+        return psycopg_pool.ConnectionPool(
+            self.url,
+            kwargs=options,
+            min_size=1,
+            max_size=max(1, self._pool_size),
+            timeout=self._connect_timeout,
+            reconnect_timeout=self._connect_timeout,
+            num_workers=1,
+            open=True,
+            name="vna-index",
+        )
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into the archive's."""
+    try:
+        yield
+    except (sql_errors.DiskFull, sql_errors.OutOfMemory) as exc:
+        raise OutOfSpace(f"the database has no room left: {_reason(exc)}") from exc
+    except psycopg_pool.PoolTimeout as exc:
+        raise Unavailable(
+            f"no connection to the database ({exc}): does it run, and is [database] pool_size large enough?"
+        ) from exc
+    except _NOT_NOW as exc:
+        raise Unavailable(f"the database does not answer: {_reason(exc)}") from exc
+    except psycopg.Error as exc:
+        raise VnaError(f"the database refused ({exc.sqlstate}): {_reason(exc)}") from exc
+
+
+def is_worth_repeating(error: Unavailable) -> bool:
+    """A lost connection (no SQLSTATE, or class 08 or 57P) or a transaction in the way (class 40)."""
+    cause = error.__cause__
+    if isinstance(error, OutOfSpace) or isinstance(cause, psycopg_pool.PoolTimeout):
+        return False
+    if not isinstance(cause, psycopg.Error):
+        return False
+    return cause.sqlstate is None or cause.sqlstate.startswith(("08", "40", "57P"))
+
+
+def _reason(exc: psycopg.Error) -> str:
+    """The primary message only: details quote values, which may be a patient's."""
+    return exc.diag.message_primary or str(exc).strip() or type(exc).__name__

@@ -1,0 +1,47 @@
+"""Which patients, studies and series this process has just registered, so that it need not send them again."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from vna.model.instances import NewInstance
+from vna.model.query import JsonElement
+
+CAPACITY = 512
+
+_Levels = tuple[dict[str, JsonElement], dict[str, JsonElement], dict[str, JsonElement]]
+
+
+class KnownParents:
+    """The last series stored and what their instances said of patient, study and series; safe for threads.
+
+    Only a hint: the index checks that the rows are there, and asks for everything when they are not.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._levels: OrderedDict[tuple[str, str], _Levels] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def has(self, new: NewInstance) -> bool:
+        """Whether the last stored instance of this series said exactly the same of all levels above it."""
+        with self._lock:
+            known = self._levels.get(_key(new))
+        return known is not None and known == _levels(new)
+
+    def add(self, new: NewInstance) -> None:
+        """Remember what a stored instance said; the oldest series make room."""
+        with self._lock:
+            self._levels[_key(new)] = _levels(new)
+            self._levels.move_to_end(_key(new))
+            while len(self._levels) > self._capacity:
+                self._levels.popitem(last=False)
+
+
+def _key(new: NewInstance) -> tuple[str, str]:
+    return new.uids.study_instance_uid, new.uids.series_instance_uid
+
+
+def _levels(new: NewInstance) -> _Levels:
+    return new.attributes.patient, new.attributes.study, new.attributes.series

@@ -1,0 +1,97 @@
+"""A received instance as the parameters of the index's one writing call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from storage_backends.base import Digest
+from vna.index.jsonb import to_jsonb, to_text
+from vna.model.frames import pack_frames
+from vna.model.identifiers import Origin
+from vna.model.instances import InstanceLayout, NewInstance, Outcome, Registration
+from vna.model.query import JsonElement
+
+# In columns of their own, and there as they count; not twice.
+_STUDY_COLUMNS = frozenset({"0020000D"})
+_SERIES_COLUMNS = frozenset({"0020000E"})
+_INSTANCE_COLUMNS = frozenset({"00080016", "00080018"})
+PATIENT_MISMATCH = (
+    "the study is known under another patient; the instance was linked to the study as it is known"
+)
+
+
+def parameters_of(new: NewInstance, origin: Origin, *, with_parents: bool = True) -> list[object]:
+    """What queries/register.sql takes, in its order; patient, study and series as NULL where they are known."""
+    levels, layout, location = new.attributes, new.layout, new.location
+    return [
+        new.uids.study_instance_uid,
+        new.uids.series_instance_uid,
+        new.uids.sop_instance_uid,
+        new.sop_class_uid,
+        new.transfer_syntax_uid,
+        _first_text(levels.patient.get("00100021")),
+        _first_text(levels.patient.get("00100020")),
+        _with_values(levels.patient) if with_parents else None,
+        _with_values(levels.study, _STUDY_COLUMNS) if with_parents else None,
+        _with_values(levels.series, _SERIES_COLUMNS) if with_parents else None,
+        _with_values(levels.instance, _INSTANCE_COLUMNS),
+        _array(layout),
+        new.number_of_frames,
+        None if new.frames is None else pack_frames(new.frames),
+        _packed(new.object_digest),
+        _packed(new.dataset_digest),
+        None if new.pixel_digest is None else _packed(new.pixel_digest),
+        [to_text(warning) for warning in new.warnings] or None,
+        location.backend,
+        location.key,
+        location.offset,
+        location.length,
+        origin.door,
+        to_text(origin.peer),
+        origin.address,
+        origin.correlation_id,
+    ]
+
+
+def registration_of(row: Sequence[Any] | None) -> Registration | None:
+    """The answer of queries/register.sql; None: it needs patient, study and series after all."""
+    if row is None:
+        raise AssertionError("register_instance answers with one row")
+    outcome, location_is_kept, conflict_id, is_mismatch = row
+    if outcome is None:
+        return None
+    notes = (PATIENT_MISMATCH,) if is_mismatch and outcome == "stored" else ()
+    return Registration(Outcome(outcome), location_is_kept, conflict_id, notes)
+
+
+def _array(layout: InstanceLayout) -> str:
+    numbers = (
+        layout.dataset_offset,
+        layout.header_length,
+        layout.pixel_offset,
+        layout.pixel_length,
+        layout.tail_offset,
+    )
+    return "{" + ",".join(map(str, numbers)) + "}"
+
+
+def _packed(digest: Digest) -> bytes:
+    return digest.algorithm.encode() + b":" + bytes.fromhex(digest.value)
+
+
+def _with_values(
+    attributes: dict[str, JsonElement], without: frozenset[str] = frozenset()
+) -> bytes | str:
+    kept = {
+        key: element
+        for key, element in attributes.items()
+        if element.get("Value") and key not in without
+    }
+    return to_jsonb(kept)
+
+
+def _first_text(element: JsonElement | None) -> str:
+    values = (element or {}).get("Value")
+    value = values[0] if isinstance(values, list) and values else ""
+    return to_text(str(value)).strip() if value is not None else ""

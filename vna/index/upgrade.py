@@ -1,0 +1,102 @@
+"""Brings a database to the schema that this code needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vna.errors import ConfigError
+from vna.index.database import Connection, Database
+from vna.index.sql import load, upgrade_names
+
+_LOCK = 0x766E61  # "vna": nodes that start together take turns
+_OLDEST_SERVER = 150000
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeStatus:
+    """`applied` and `pending` upgrades by name; both empty lists mean a fresh database has no schema yet."""
+
+    applied: tuple[str, ...]
+    pending: tuple[str, ...]
+
+
+def upgrade(database: Database) -> list[str]:
+    """Apply what is missing and return its names; safe for several nodes at once.
+
+    An empty database gets `schema.sql`, an older one its upgrades in order, each in a transaction.
+    Raises ConfigError for a schema newer than this code, a Postgres that is too old or not UTF-8; Unavailable.
+    """
+    with database.connection() as connection:
+        _check_server(connection)
+        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        try:
+            return _apply(connection)
+        finally:
+            if not connection.broken:
+                connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def status(database: Database) -> UpgradeStatus:
+    """Which upgrades are applied and which are not. Raises ConfigError for a newer schema, Unavailable."""
+    with database.connection() as connection:
+        applied = _applied(connection)
+    _check_newer(applied)
+    pending = [name for name in upgrade_names() if _version(name) not in applied]
+    return UpgradeStatus(tuple(applied[version] for version in sorted(applied)), tuple(pending))
+
+
+def _apply(connection: Connection) -> list[str]:
+    applied = _applied(connection)
+    _check_newer(applied)
+    names = upgrade_names()
+    if not applied:
+        with connection.transaction():
+            connection.execute(load("schema"))
+            for name in names:
+                _remember(connection, name)
+        return names
+    pending = [name for name in names if _version(name) not in applied]
+    for name in pending:
+        with connection.transaction():
+            connection.execute(load(f"upgrades/{name}"))
+            _remember(connection, name)
+    return pending
+
+
+def _applied(connection: Connection) -> dict[int, str]:
+    known = connection.execute("SELECT to_regclass('schema_version')").fetchone()
+    if known is None or known[0] is None:
+        return {}
+    rows = connection.execute("SELECT version, name FROM schema_version").fetchall()
+    return dict(rows)
+
+
+def _remember(connection: Connection, name: str) -> None:
+    connection.execute(
+        "INSERT INTO schema_version (version, name) VALUES (%s, %s)", [_version(name), name]
+    )
+
+
+def _version(name: str) -> int:
+    return int(name[:4])
+
+
+def _check_newer(applied: dict[int, str]) -> None:
+    known = {_version(name) for name in upgrade_names()}
+    newer = [applied[version] for version in sorted(applied) if version not in known]
+    if newer:
+        raise ConfigError(
+            f"the database was upgraded by a newer version of this archive ({', '.join(newer)}): "
+            "start that version, or restore the database from before the upgrade"
+        )
+
+
+def _check_server(connection: Connection) -> None:
+    version = connection.info.server_version
+    if version < _OLDEST_SERVER:
+        raise ConfigError(
+            f"Postgres {version // 10000} is too old: {_OLDEST_SERVER // 10000} or newer is needed"
+        )
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise ConfigError(f"the database's encoding is {encoding}: create it with ENCODING 'UTF8'")
