@@ -1,0 +1,202 @@
+"""The client side of the services: C-ECHO, C-STORE, C-FIND, C-GET and C-MOVE (PS3.7 9.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from vna.dimse.association import Association
+from vna.dimse.command import Command, CommandField
+from vna.dimse.errors import AssociationEnded
+from vna.dimse.fragments import Data
+from vna.dimse.message import Message
+from vna.dimse.negotiation import PresentationContext
+
+VERIFICATION_SOP_CLASS = "1.2.840.10008.1.1"
+MEDIUM_PRIORITY = 0
+PENDING = frozenset({0xFF00, 0xFF01})
+MAX_IDENTIFIER_LENGTH = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What a C-STORE carries: the UIDs of the command, and who started the C-MOVE behind it, if
+    any.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    move_originator_ae_title: str = ""
+    move_originator_message_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response with its dataset, encoded in `transfer_syntax`; b"" when it has none."""
+
+    command: Command
+    data: bytes
+    transfer_syntax: str
+
+    @property
+    def is_pending(self) -> bool:
+        return self.command.status in PENDING
+
+
+def echo(association: Association) -> Command:
+    """C-ECHO (9.1.5). Raises NotAccepted, AssociationEnded."""
+    context = association.context_for(VERIFICATION_SOP_CLASS)
+    command = Command(
+        CommandField.C_ECHO_RQ,
+        message_id=association.next_message_id(),
+        affected_sop_class_uid=VERIFICATION_SOP_CLASS,
+    )
+    association.send(context.id, command)
+    return _only_answer(association, command)
+
+
+def store(
+    association: Association,
+    context: PresentationContext,
+    instance: Instance,
+    data: Data,
+) -> Command:
+    """C-STORE (9.1.1): `data` is the dataset in the context's transfer syntax, without preamble and
+    meta.
+
+    Returns the response; its status is for the caller to judge. Raises AssociationEnded.
+    """
+    command = Command(
+        CommandField.C_STORE_RQ,
+        message_id=association.next_message_id(),
+        priority=MEDIUM_PRIORITY,
+        affected_sop_class_uid=instance.sop_class_uid,
+        affected_sop_instance_uid=instance.sop_instance_uid,
+        move_originator_application_entity_title=instance.move_originator_ae_title,
+        move_originator_message_id=instance.move_originator_message_id,
+    )
+    association.send(context.id, command, data)
+    return _only_answer(association, command)
+
+
+def find(association: Association, sop_class_uid: str, identifier: bytes) -> Iterator[Answer]:
+    """C-FIND (9.1.2): each response, the final one last. `identifier` in the context's transfer
+    syntax.
+
+    Closing the iterator early cancels the operation and waits for its end.
+    Raises NotAccepted, AssociationEnded, DataTooLarge.
+    """
+    context = association.context_for(sop_class_uid)
+    command = _query(association, CommandField.C_FIND_RQ, sop_class_uid)
+    association.send(context.id, command, identifier)
+    return _Operation(association, context, command).answers()
+
+
+def move(
+    association: Association, sop_class_uid: str, identifier: bytes, destination: str
+) -> Iterator[Answer]:
+    """C-MOVE (9.1.4) to the AE title `destination`: each response, the last is final. As `find`."""
+    context = association.context_for(sop_class_uid)
+    command = _query(association, CommandField.C_MOVE_RQ, sop_class_uid, destination)
+    association.send(context.id, command, identifier)
+    return _Operation(association, context, command).answers()
+
+
+def get(
+    association: Association,
+    sop_class_uid: str,
+    identifier: bytes,
+    on_store: Callable[[Message], int],
+) -> Iterator[Answer]:
+    """C-GET (9.1.3): each response, the final one last; C-STORE sub-operations go to `on_store`.
+
+    `on_store` reads the message's dataset and returns the status of the C-STORE response. Storage
+    classes need a context with the SCP role (RoleSelection). Otherwise as `find`.
+    """
+    context = association.context_for(sop_class_uid)
+    command = _query(association, CommandField.C_GET_RQ, sop_class_uid)
+    association.send(context.id, command, identifier)
+    return _Operation(association, context, command, on_store).answers()
+
+
+def cancel(association: Association, context_id: int, message_id: int) -> None:
+    """C-CANCEL (9.3.2.3) of an operation; its final response still comes."""
+    command = Command(CommandField.C_CANCEL_RQ, message_id_being_responded_to=message_id)
+    association.send(context_id, command)
+
+
+def _query(
+    association: Association, field: CommandField, sop_class_uid: str, destination: str = ""
+) -> Command:
+    return Command(
+        field,
+        message_id=association.next_message_id(),
+        priority=MEDIUM_PRIORITY,
+        affected_sop_class_uid=sop_class_uid,
+        move_destination=destination,
+    )
+
+
+def _only_answer(association: Association, request: Command) -> Command:
+    return association.wait_response(request.message_id or 0).command
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """A C-FIND, C-MOVE or C-GET that is under way."""
+
+    association: Association
+    context: PresentationContext
+    request: Command
+    on_store: Callable[[Message], int] | None = None
+
+    def answers(self) -> Iterator[Answer]:
+        is_pending = True
+        try:
+            while is_pending:
+                answer = self._next_answer()
+                is_pending = answer.is_pending
+                yield answer
+        except GeneratorExit:
+            if is_pending and not self.association.is_over:
+                self._cancel()
+            raise
+
+    def _cancel(self) -> None:
+        cancel(self.association, self.context.id, self.request.message_id or 0)
+        while self._next_answer().is_pending:
+            pass
+
+    def _next_answer(self) -> Answer:
+        while True:
+            message = self._next_message()
+            command = message.command
+            if command.message_id_being_responded_to == self.request.message_id:
+                data = message.read_data(MAX_IDENTIFIER_LENGTH)
+                return Answer(command, data, message.context.transfer_syntax)
+            if command.command_field == CommandField.C_STORE_RQ and self.on_store is not None:
+                self._answer_store(message, self.on_store(message))
+            else:
+                self.association.refuse(message)
+
+    def _next_message(self) -> Message:
+        """The next response; while sub-operations are expected, the next message of any kind."""
+        if self.on_store is None:
+            return self.association.wait_response(self.request.message_id or 0)
+        message = self.association.receive()
+        if message is None:
+            raise AssociationEnded("the peer released the association instead of answering")
+        return message
+
+    def _answer_store(self, message: Message, status: int) -> None:
+        command = message.command
+        answer = Command(
+            CommandField.C_STORE_RSP,
+            message_id_being_responded_to=command.message_id,
+            affected_sop_class_uid=command.affected_sop_class_uid,
+            affected_sop_instance_uid=command.affected_sop_instance_uid,
+            status=status,
+        )
+        for _ in message.fragments():
+            pass
+        self.association.send(message.context.id, answer)
