@@ -1,0 +1,70 @@
+"""The services as bootstrap builds them, over the test database and a store in a temporary folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from vna.index.search import SearchIndex
+
+from storage_backends.base import StorageBackend
+from storage_backends.filesystem import FilesystemBackend
+from vna.index.audit import PostgresAuditLog
+from vna.index.database import Database
+from vna.index.instances import InstanceIndex
+from vna.model.identifiers import Origin
+from vna.services.metadata import MetadataService
+from vna.services.pixels import PixelService
+from vna.services.query import QueryService
+from vna.services.retrieve import RetrieveService
+from vna.services.storage import ObjectStore
+from vna.services.store import Expected, StoreOutcome, StoreService
+from vna.spool import Spool
+
+ORIGIN = Origin("web", peer="tester", correlation_id="test")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Services, and the parts under them."""
+
+    backend: StorageBackend
+    index: InstanceIndex
+    store: StoreService
+    query: QueryService
+    retrieve: RetrieveService
+    pixels: PixelService
+    metadata: MetadataService
+
+    def keep(self, data: bytes, expected: Expected | None = None) -> StoreOutcome:
+        """Store `data` as a door would."""
+        with self.store.spool.open() as writer:
+            writer.write(data)
+            with writer.finish() as spooled:
+                return self.store.store(spooled, ORIGIN, expected)
+
+
+def make_bench(database: Database, backend: StorageBackend, spool_directory: Path) -> Bench:
+    """Services over this database and store; objects above 64 KiB go through spool files."""
+    index, audit = InstanceIndex(database), PostgresAuditLog(database)
+    objects = ObjectStore({backend.name: backend}, backend.name)
+    spool = Spool(spool_directory, 64 * 1024)
+    retrieve = RetrieveService(index, objects, audit)
+    return Bench(
+        backend=backend,
+        index=index,
+        store=StoreService(index, objects, spool, audit),
+        query=QueryService(SearchIndex(database)),
+        retrieve=retrieve,
+        pixels=PixelService(retrieve, 2**24),
+        metadata=MetadataService(index, retrieve, 2**20),
+    )
+
+
+@pytest.fixture
+def bench(database: Database, tmp_path: Path) -> Iterator[Bench]:
+    backend = FilesystemBackend(tmp_path / "store")
+    yield make_bench(database, backend, tmp_path / "spool")
+    backend.close()

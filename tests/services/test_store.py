@@ -1,0 +1,126 @@
+"""Storing: blob first, index second; nothing merged, overwritten or dropped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from storage_backends.base import Digest, ObjectInfo
+from storage_backends.errors import BackendFull
+from storage_backends.memory import MemoryBackend
+from tests import samples
+from tests.services.conftest import Bench, make_bench
+from vna.errors import InvalidInstance, MismatchedInstance, OutOfSpace, Unavailable
+from vna.index.database import Database
+from vna.model.identifiers import Selection
+from vna.model.instances import Outcome
+from vna.services.store import Expected
+
+
+def stored_objects(bench: Bench) -> int:
+    return sum(1 for _ in bench.backend.scan())
+
+
+def select(bench: Bench, sop_instance_uid: str) -> list[bytes]:
+    found = bench.retrieve.select(Selection(sop_instance_uids=(sop_instance_uid,)))
+    return [bench.retrieve.read(item, 0, item.location.length) for item in found]
+
+
+@pytest.mark.parametrize("rows", [16, 512], ids=["in memory", "in a spool file"])
+def test_stored_bytes_are_the_received_bytes(bench: Bench, rows: int) -> None:
+    data = samples.ct(rows=rows)
+    outcome = bench.keep(data)
+    assert outcome.outcome is Outcome.STORED
+    assert outcome.size == len(data)
+    assert select(bench, outcome.uids.sop_instance_uid) == [data]
+
+
+def test_the_same_content_again_is_a_duplicate_and_keeps_one_object(bench: Bench) -> None:
+    data = samples.ct(rows=16, columns=16)
+    first = bench.keep(data)
+    assert bench.keep(data).outcome is Outcome.DUPLICATE
+    assert stored_objects(bench) == 1
+    assert select(bench, first.uids.sop_instance_uid) == [data]
+
+
+def test_the_same_dataset_behind_other_file_meta_is_a_duplicate(bench: Bench) -> None:
+    data = samples.small(SOPInstanceUID="1.2.3")
+    bench.keep(data)
+    other_preamble = b"II*\0" + data[4:]
+    assert bench.keep(other_preamble).outcome is Outcome.DUPLICATE
+
+
+def test_the_same_uid_with_other_content_keeps_both_and_lists_the_conflict(bench: Bench) -> None:
+    uids = {"SOPInstanceUID": "1.2.3", "StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.9"}
+    first = samples.small(**uids, PatientComments="one")
+    second = samples.small(**uids, PatientComments="two")
+    bench.keep(first)
+    outcome = bench.keep(second)
+    assert outcome.outcome is Outcome.CONFLICT
+    assert outcome.conflict_id is not None
+    assert stored_objects(bench) == 2
+    assert select(bench, "1.2.3") == [first]
+    again = bench.keep(second)
+    assert again.outcome in {Outcome.CONFLICT, Outcome.DUPLICATE}
+    assert stored_objects(bench) == 2, "the same conflicting version is kept once"
+
+
+def test_a_dataset_of_another_instance_than_announced_is_refused(bench: Bench) -> None:
+    with pytest.raises(MismatchedInstance, match=r"1\.2\.4 was announced, the dataset is 1\.2\.3"):
+        bench.keep(samples.small(SOPInstanceUID="1.2.3"), Expected(sop_instance_uid="1.2.4"))
+    assert stored_objects(bench) == 0
+    assert select(bench, "1.2.3") == []
+
+
+def test_a_dataset_of_another_study_than_announced_is_refused(bench: Bench) -> None:
+    data = samples.small(StudyInstanceUID="1.2")
+    with pytest.raises(MismatchedInstance, match="belongs to study"):
+        bench.keep(data, Expected(study_instance_uid="1.3"))
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 200, b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 5000])
+def test_what_is_no_instance_is_refused_and_leaves_nothing(bench: Bench, data: bytes) -> None:
+    with pytest.raises(InvalidInstance):
+        bench.keep(data)
+    assert stored_objects(bench) == 0
+
+
+def test_a_uid_that_looks_like_a_path_is_refused(bench: Bench) -> None:
+    with pytest.raises(InvalidInstance, match="SOP Instance UID"):
+        bench.keep(samples.small(SOPInstanceUID="../../etc/passwd"))
+    assert stored_objects(bench) == 0
+
+
+def test_an_instance_without_study_and_series_gets_derived_ones_that_repeat(bench: Bench) -> None:
+    elements = samples.identity(SOPInstanceUID="1.2.3")
+    del elements["StudyInstanceUID"], elements["SeriesInstanceUID"]
+    data = samples.part10(elements)
+    outcome = bench.keep(data)
+    assert outcome.uids.study_instance_uid.startswith("2.25.")
+    assert outcome.warnings
+    assert bench.keep(data).uids == outcome.uids
+    assert select(bench, "1.2.3") == [data]
+
+
+class FullBackend(MemoryBackend):
+    """A store without room."""
+
+    def put(self, key: str, source: BinaryIO, *, size: int, digest: Digest) -> ObjectInfo:
+        raise BackendFull("no room left in the test store")
+
+
+def test_a_full_store_keeps_nothing_and_says_so(database: Database, tmp_path: Path) -> None:
+    bench = make_bench(database, FullBackend(), tmp_path / "spool")
+    with pytest.raises(OutOfSpace, match="make room"):
+        bench.keep(samples.small(SOPInstanceUID="1.2.3"))
+    assert select(bench, "1.2.3") == []
+
+
+def test_without_a_database_nothing_is_acknowledged(tmp_path: Path) -> None:
+    gone = Database(f"postgresql://nobody@/none?host={tmp_path}", pool_size=1, connect_timeout=0.5)
+    bench = make_bench(gone, MemoryBackend(), tmp_path / "spool")
+    with pytest.raises(Unavailable):
+        bench.keep(samples.small())
+    gone.close()

@@ -1,0 +1,54 @@
+"""Every metric of the archive, declared once; docs/operations.md explains each."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+INSTANCES_RECEIVED = Counter(
+    "vna_instances_received_total", "Instances received, by door and outcome", ["door", "outcome"]
+)
+BYTES_RECEIVED = Counter(
+    "vna_bytes_received_total",
+    "Bytes of received instances, by door and outcome",
+    ["door", "outcome"],
+)
+STORE_SECONDS = Histogram(
+    "vna_store_seconds", "From complete reception to the durable store", ["door"], buckets=_SECONDS
+)
+QUERY_SECONDS = Histogram(
+    "vna_query_seconds", "From query to its last record", ["door", "level"], buckets=_SECONDS
+)
+INSTANCES_DELIVERED = Counter(
+    "vna_instances_delivered_total", "Instances sent out whole, by door", ["door"]
+)
+OPEN_ASSOCIATIONS = Gauge(
+    "vna_open_associations", "DICOM associations open now", multiprocess_mode="livesum"
+)
+ASSOCIATIONS = Counter(
+    "vna_associations_total", "DICOM associations, by how they ended or why not begun", ["result"]
+)
+DIMSE_SECONDS = Histogram(
+    "vna_dimse_seconds", "From DIMSE request to final response", ["service"], buckets=_SECONDS
+)
+HTTP_SECONDS = Histogram(
+    "vna_http_seconds",
+    "From HTTP request to the end of its response",
+    ["route", "status"],
+    buckets=_SECONDS,
+)
+STORAGE_SECONDS = Histogram(
+    "vna_storage_seconds",
+    "Calls of the storage backend",
+    ["backend", "operation"],
+    buckets=_SECONDS,
+)
+STORAGE_BYTES = Counter(
+    "vna_storage_bytes_total", "Bytes through the storage backend", ["backend", "operation"]
+)
+STORAGE_ERRORS = Counter(
+    "vna_storage_errors_total",
+    "Failed calls of the storage backend",
+    ["backend", "operation", "error"],
+)

@@ -1,0 +1,1 @@
+"""Everything the archive does, free of any protocol: store, query, retrieve, describe, probe."""

@@ -1,0 +1,113 @@
+"""Select and deliver stored instances: whole, as datasets, by frame or by element."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import BinaryIO, Self
+
+from storage_backends.base import ObjectReader
+from vna import metrics
+from vna.audit import AuditAction, AuditEvent, AuditLog
+from vna.dicom.part10 import file_meta
+from vna.index.instances import InstanceIndex
+from vna.model.frames import FrameTable
+from vna.model.identifiers import Origin, Selection
+from vna.model.instances import StoredInstance
+from vna.services.storage import ObjectStore
+
+
+class RetrieveService:
+    """Finds instances in the index and opens their bytes; nothing is decoded here."""
+
+    def __init__(self, index: InstanceIndex, objects: ObjectStore, audit: AuditLog) -> None:
+        self._index = index
+        self._objects = objects
+        self._audit = audit
+
+    def select(self, selection: Selection) -> list[StoredInstance]:
+        """The instances of `selection` by study, series and instance number; empty when it narrows nothing."""
+        if selection.is_empty:
+            return []
+        return self._index.select(selection)
+
+    def frame_table(self, instance: StoredInstance) -> FrameTable | None:
+        """Where the frames lie; None without pixel data or when frames cannot be told apart."""
+        return self._index.frames(instance.instance_id)
+
+    def open(
+        self, instance: StoredInstance, *, start: int = 0, length: int | None = None
+    ) -> ObjectReader:
+        """The stored object's bytes from `start`. Raises Corrupt, Unavailable."""
+        return self._objects.open(instance.location, start=start, length=length)
+
+    def read(self, instance: StoredInstance, start: int, length: int) -> bytes:
+        """`length` bytes of the stored object from `start`, fewer at its end."""
+        with self.open(instance, start=start, length=length) as reader:
+            return read_fully(reader)
+
+    def open_part10(self, instance: StoredInstance) -> tuple[ObjectReader, int]:
+        """The instance as a DICOM file (PS3.10 7) and its length in bytes.
+
+        The stored bytes as they came; where they came without preamble and file meta, both are put in front.
+        """
+        if instance.layout.dataset_offset:
+            return self.open(instance), instance.location.length
+        meta = file_meta(
+            instance.sop_class_uid, instance.uids.sop_instance_uid, instance.transfer_syntax_uid
+        )
+        return PrefixedReader(meta, self.open(instance)), len(meta) + instance.location.length
+
+    def open_dataset(self, instance: StoredInstance) -> tuple[ObjectReader, int]:
+        """The stored dataset bytes without preamble and file meta, and their length."""
+        start = instance.layout.dataset_offset
+        return self.open(instance, start=start), instance.location.length - start
+
+    def record_retrieved(self, instances: Sequence[StoredInstance], origin: Origin) -> None:
+        """Count and audit a finished delivery, one event per study. Raises Unavailable."""
+        metrics.INSTANCES_DELIVERED.labels(origin.door).inc(len(instances))
+        per_study: dict[str, int] = {}
+        for instance in instances:
+            study = instance.uids.study_instance_uid
+            per_study[study] = per_study.get(study, 0) + 1
+        for study, count in per_study.items():
+            self._audit.record(
+                AuditEvent(
+                    AuditAction.INSTANCES_RETRIEVED,
+                    origin,
+                    study_instance_uid=study,
+                    detail={"instances": count},
+                )
+            )
+
+
+class PrefixedReader:
+    """`prefix`, then everything of `inner`."""
+
+    def __init__(self, prefix: bytes, inner: ObjectReader) -> None:
+        self._prefix: BinaryIO = io.BytesIO(prefix)
+        self._inner = inner
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes, b"" at the end; fewer at the seam than asked for."""
+        if size < 0:
+            return self._prefix.read() + self._inner.read()
+        return self._prefix.read(size) or self._inner.read(size)
+
+    def close(self) -> None:
+        """Close the inner reader."""
+        self._inner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def read_fully(reader: ObjectReader) -> bytes:
+    """Everything `reader` has; a reader may give less than was asked for at a time."""
+    chunks = []
+    while chunk := reader.read():
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -1,0 +1,91 @@
+"""The storage backends as the services use them: by name, with their errors in the archive's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from storage_backends.base import ObjectReader, StorageBackend, SupportsAdopt
+from storage_backends.errors import BackendFull, IntegrityError, ObjectNotFound, StorageError
+from vna.errors import ConfigError, Corrupt, OutOfSpace, Unavailable, VnaError
+from vna.model.instances import Location
+from vna.spool import Spooled
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Translate StorageError into VnaError."""
+    try:
+        yield
+    except StorageError as exc:
+        raise translate(exc) from exc
+
+
+def translate(error: StorageError) -> VnaError:
+    """The archive's word for a storage error."""
+    match error:
+        case BackendFull():
+            return OutOfSpace(f"{error}; make room or add storage, then send again")
+        case ObjectNotFound():
+            return Corrupt(
+                f"{error}, although the index names it; run a verification of the storage"
+            )
+        case IntegrityError():
+            return Corrupt(str(error))
+        case _:
+            return Unavailable(str(error))
+
+
+class ObjectStore:
+    """Every configured backend, and the one that new objects go to."""
+
+    def __init__(self, backends: Mapping[str, StorageBackend], write_to: str) -> None:
+        if write_to not in backends:
+            raise ConfigError(f"storage.backend {write_to!r} is not among {', '.join(backends)}")
+        self._backends = backends
+        self._write_to = backends[write_to]
+
+    def keep(self, spooled: Spooled, key: str) -> Location:
+        """Make `spooled` a durable object. Raises OutOfSpace, Unavailable, Corrupt."""
+        backend = self._write_to
+        with storage_errors():
+            if spooled.path is not None and isinstance(backend, SupportsAdopt):
+                backend.adopt(key, spooled.path, size=spooled.size, digest=spooled.digest)
+            else:
+                with spooled.open() as source:
+                    backend.put(key, source, size=spooled.size, digest=spooled.digest)
+        return Location(backend.name, key, 0, spooled.size)
+
+    def open(
+        self, location: Location, *, start: int = 0, length: int | None = None
+    ) -> ObjectReader:
+        """The bytes of `location` from `start` on, cut at its end. Raises Corrupt, Unavailable."""
+        available = location.length - start
+        length = available if length is None else min(length, available)
+        with storage_errors():
+            return self._backend(location).open(
+                location.key, start=location.offset + start, length=max(0, length)
+            )
+
+    def remove(self, location: Location) -> None:
+        """Delete an object that no index row names. Raises Unavailable."""
+        with storage_errors():
+            self._backend(location).delete(location.key)
+
+    def probe(self) -> None:
+        """Raises OutOfSpace or Unavailable when nothing could be stored now."""
+        with storage_errors():
+            self._write_to.probe()
+
+    def close(self) -> None:
+        """Close every backend."""
+        for backend in self._backends.values():
+            backend.close()
+
+    def _backend(self, location: Location) -> StorageBackend:
+        try:
+            return self._backends[location.backend]
+        except KeyError as exc:
+            raise Unavailable(
+                f"object {location.key} lies in backend {location.backend!r}, which is not configured"
+            ) from exc

@@ -1,0 +1,171 @@
+"""Keep one received instance: parse, put, register, only then report."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from vna import metrics
+from vna.audit import AuditAction, AuditEvent, AuditLog
+from vna.dicom.header import Header, read_header
+from vna.errors import InvalidInstance, MismatchedInstance, VnaError
+from vna.index.instances import InstanceIndex
+from vna.model.identifiers import InstanceUids, Origin
+from vna.model.instances import Location, NewInstance, Outcome, Registration
+from vna.model.keys import new_object_key
+from vna.services.storage import ObjectStore
+from vna.spool import Spool, Spooled
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the door announced before the bytes came; "" announces nothing."""
+
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    study_instance_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOutcome:
+    """What became of a received instance; `size` in bytes of the received object."""
+
+    outcome: Outcome
+    uids: InstanceUids
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    size: int
+    warnings: tuple[str, ...] = ()
+    conflict_id: int | None = None
+
+
+class StoreService:
+    """Blob first, index second, acknowledge last: what `store` returns is durable."""
+
+    def __init__(
+        self,
+        index: InstanceIndex,
+        objects: ObjectStore,
+        spool: Spool,
+        audit: AuditLog,
+        issuer_of_patient_id: str = "",
+    ) -> None:
+        self.spool = spool
+        self._index = index
+        self._objects = objects
+        self._audit = audit
+        self._issuer = issuer_of_patient_id
+
+    def store(
+        self, spooled: Spooled, origin: Origin, expected: Expected | None = None
+    ) -> StoreOutcome:
+        """Keep `spooled`, which stays the caller's to close.
+
+        Raises InvalidInstance, MismatchedInstance, OutOfSpace, Unavailable; nothing is visible then.
+        """
+        started = time.perf_counter()
+        outcome = "failed"
+        try:
+            stored = self._store(spooled, origin, expected or Expected())
+            outcome = stored.outcome.value
+        except InvalidInstance as exc:
+            outcome = "refused"
+            self._record_refusal(exc, origin, expected or Expected())
+            raise
+        finally:
+            metrics.INSTANCES_RECEIVED.labels(origin.door, outcome).inc()
+            metrics.BYTES_RECEIVED.labels(origin.door, outcome).inc(spooled.size)
+            metrics.STORE_SECONDS.labels(origin.door).observe(time.perf_counter() - started)
+        return stored
+
+    def _store(self, spooled: Spooled, origin: Origin, expected: Expected) -> StoreOutcome:
+        with spooled.buffer() as buffer:
+            header = read_header(
+                buffer,
+                sop_instance_uid=expected.sop_instance_uid,
+                sop_class_uid=expected.sop_class_uid,
+                issuer_of_patient_id=self._issuer,
+            )
+        _check_expected(header, expected)
+        location = self._objects.keep(spooled, new_object_key())
+        instance = _new_instance(header, spooled, location)
+        registration = self._register(instance, origin)
+        if not registration.location_is_kept:
+            self._remove_duplicate(location)
+        return StoreOutcome(
+            outcome=registration.outcome,
+            uids=header.uids,
+            sop_class_uid=header.sop_class_uid,
+            transfer_syntax_uid=header.transfer_syntax_uid,
+            size=spooled.size,
+            warnings=header.warnings + registration.notes,
+            conflict_id=registration.conflict_id,
+        )
+
+    def _register(self, instance: NewInstance, origin: Origin) -> Registration:
+        """An object whose registration failed stays: the commit may have reached the database."""
+        try:
+            return self._index.register(instance, origin)
+        except VnaError:
+            log.warning(
+                "object stored but not indexed; it is not visible, and the sender was told to send again",
+                extra={"key": instance.location.key, "correlation": origin.correlation_id},
+            )
+            raise
+
+    def _remove_duplicate(self, location: Location) -> None:
+        try:
+            self._objects.remove(location)
+        except VnaError as exc:
+            log.warning("second copy of a known instance not removed: %s", exc)
+
+    def _record_refusal(self, error: InvalidInstance, origin: Origin, expected: Expected) -> None:
+        event = AuditEvent(
+            AuditAction.INSTANCE_REFUSED,
+            origin,
+            study_instance_uid=expected.study_instance_uid,
+            sop_instance_uid=expected.sop_instance_uid,
+            detail={"reason": str(error)},
+        )
+        try:
+            self._audit.record(event)
+        except VnaError as exc:
+            log.warning("refusal not audited: %s", exc)
+
+
+def _check_expected(header: Header, expected: Expected) -> None:
+    uids = header.uids
+    if expected.sop_instance_uid and uids.sop_instance_uid != expected.sop_instance_uid:
+        raise MismatchedInstance(
+            f"SOP Instance UID {expected.sop_instance_uid} was announced, the dataset is {uids.sop_instance_uid}"
+        )
+    if expected.study_instance_uid and uids.study_instance_uid != expected.study_instance_uid:
+        raise MismatchedInstance(
+            f"instance {uids.sop_instance_uid} belongs to study {uids.study_instance_uid}, "
+            f"not to {expected.study_instance_uid}"
+        )
+
+
+def _new_instance(header: Header, spooled: Spooled, location: Location) -> NewInstance:
+    layout = header.layout
+    spans = [(layout.dataset_offset, spooled.size - layout.dataset_offset)]
+    if layout.pixel_offset >= 0 and layout.pixel_offset + layout.pixel_length <= spooled.size:
+        spans.append((layout.pixel_offset, layout.pixel_length))
+    digests = spooled.digests(spans)
+    return NewInstance(
+        uids=header.uids,
+        sop_class_uid=header.sop_class_uid,
+        transfer_syntax_uid=header.transfer_syntax_uid,
+        attributes=header.attributes,
+        layout=layout,
+        frames=header.frames,
+        number_of_frames=header.number_of_frames,
+        location=location,
+        object_digest=spooled.digest,
+        dataset_digest=digests[0],
+        pixel_digest=digests[1] if len(digests) > 1 else None,
+        warnings=header.warnings,
+    )
