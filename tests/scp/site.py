@@ -1,0 +1,220 @@
+"""An archive with its DICOM door on a port of the loopback address, and a C-MOVE destination."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from storage_backends.base import StorageBackend
+from vna.config import DestinationConfig, DimseConfig
+from vna.dimse.association import Association
+from vna.dimse.command import RESPONSE, Command
+from vna.dimse.errors import DimseError
+from vna.dimse.negotiation import (
+    Acceptance,
+    ContextResult,
+    Proposal,
+    RoleSelection,
+    UserIdentity,
+)
+from vna.dimse.settings import AcceptorSettings, RequestorSettings, Timeouts
+from vna.index.audit import PostgresAuditLog
+from vna.index.database import Database
+from vna.index.instances import InstanceIndex
+from vna.index.search import SearchIndex
+from vna.model.identifiers import Selection
+from vna.model.instances import StoredInstance
+from vna.scp.exchange import Door
+from vna.scp.listener import Listener
+from vna.services.pixels import PixelService
+from vna.services.query import QueryService
+from vna.services.retrieve import RetrieveService, read_fully
+from vna.services.storage import ObjectStore
+from vna.services.store import StoreService
+from vna.spool import Spool
+
+LOOPBACK = "127.0.0.1"
+PATIENCE = Timeouts(artim=10, idle=60, message=30, connect=5)
+SPOOL_MEMORY = 64 * 1024
+
+
+@dataclass
+class Site:
+    """A running door; `destinations` may be filled while it runs."""
+
+    door: Door
+    listener: Listener
+    backend: StorageBackend
+    destinations: dict[str, DestinationConfig]
+    spool_directory: Path
+    socket: socket.socket
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self.socket.getsockname()[:2]
+        return str(host), int(port)
+
+    def stored(self, sop_instance_uid: str) -> list[StoredInstance]:
+        """What the archive can deliver under this UID."""
+        return self.door.retrieve.select(Selection(sop_instance_uids=(sop_instance_uid,)))
+
+    def dataset(self, sop_instance_uid: str) -> bytes:
+        """The stored dataset bytes of the one instance with this UID."""
+        (instance,) = self.stored(sop_instance_uid)
+        reader, _ = self.door.retrieve.open_dataset(instance)
+        with reader:
+            return read_fully(reader)
+
+    def spooled_files(self) -> list[Path]:
+        """Files of received bytes that nobody has closed; locks and empty ones do not count."""
+        files = (path for path in self.spool_directory.rglob("*") if path.is_file())
+        return [path for path in files if path.stat().st_size]
+
+    def object_count(self) -> int:
+        """How many objects lie in the storage."""
+        return sum(1 for _ in self.backend.scan())
+
+
+def make_door(
+    database: Database, backend: StorageBackend, spool_directory: Path, config: DimseConfig
+) -> Door:
+    """The services as bootstrap builds them, behind a door called VNA."""
+    index, audit = InstanceIndex(database), PostgresAuditLog(database)
+    objects = ObjectStore({backend.name: backend}, backend.name)
+    retrieve = RetrieveService(index, objects, audit)
+    return Door(
+        store=StoreService(index, objects, Spool(spool_directory, SPOOL_MEMORY), audit),
+        query=QueryService(SearchIndex(database)),
+        retrieve=retrieve,
+        pixels=PixelService(retrieve, config.max_transcode_bytes),
+        audit=audit,
+        config=config,
+        ae_title="VNA",
+    )
+
+
+@contextmanager
+def open_site(
+    database: Database,
+    backend: StorageBackend,
+    directory: Path,
+    config: DimseConfig | None = None,
+) -> Iterator[Site]:
+    """Serve until the end of the block, then cut what is still connected."""
+    destinations: dict[str, DestinationConfig] = {}
+    config = replace(config or DimseConfig(), destinations=destinations)
+    door = make_door(database, backend, directory / "spool", config)
+    listener = Listener(door)
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        threading.Thread(target=_accept, args=(listening, listener), daemon=True).start()
+        yield Site(door, listener, backend, destinations, directory / "spool", listening)
+        listening.shutdown(socket.SHUT_RDWR)
+    listener.interrupt()
+    assert listener.wait_idle(30)
+
+
+def _accept(listening: socket.socket, listener: Listener) -> None:
+    while True:
+        try:
+            sock, address = listening.accept()
+        except OSError:
+            return
+        listener.serve(sock, address[0])
+
+
+@contextmanager
+def associate(
+    site: Site,
+    *contexts: tuple[str, tuple[str, ...]],
+    roles: Sequence[RoleSelection] = (),
+    calling: str = "TESTS",
+    called: str = "VNA",
+) -> Iterator[Association]:
+    """An association with the archive, released at the end of the block."""
+    settings = RequestorSettings(calling, called, contexts, tuple(roles), timeouts=PATIENCE)
+    with Association.request(site.address, settings) as association:
+        yield association
+        association.release()
+
+
+@dataclass(frozen=True)
+class Received:
+    """One C-STORE as a destination got it."""
+
+    command: Command
+    transfer_syntax: str
+    dataset: bytes
+    association: str
+
+
+@dataclass
+class Destination:
+    """A C-MOVE destination that keeps what it gets.
+
+    `answer`: the status for a received instance, None to abort instead. `choose`: its policy.
+    """
+
+    answer: Callable[[Command], int | None] = lambda _: 0
+    choose: Callable[[Proposal], Acceptance | ContextResult] = lambda proposal: Acceptance(
+        proposal.transfer_syntaxes[0]
+    )
+    received: list[Received] = field(default_factory=list)
+    proposals: list[list[Proposal]] = field(default_factory=list)
+
+    def answer_extended(self, sop_class_uid: str, information: bytes) -> bytes | None:
+        """Part of the policy: no extended negotiation."""
+        return None
+
+    def answer_identity(self, identity: UserIdentity) -> bytes:
+        """Part of the policy: no identities."""
+        return b""
+
+    @contextmanager
+    def listen(self, site: Site, name: str = "DEST") -> Iterator[Destination]:
+        """Be reachable for `site` under `name` until the end of the block."""
+        with socket.create_server((LOOPBACK, 0)) as listening:
+            threading.Thread(target=self._accept, args=(listening,), daemon=True).start()
+            site.destinations[name] = DestinationConfig(LOOPBACK, listening.getsockname()[1])
+            yield self
+            listening.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self, listening: socket.socket) -> None:
+        while True:
+            try:
+                sock, _ = listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        try:
+            with Association.accept(sock, AcceptorSettings("DEST", self)) as association:
+                self._take(association)
+        except DimseError:
+            return
+
+    def _take(self, association: Association) -> None:
+        while (message := association.receive()) is not None:
+            status = self.answer(message.command)
+            if status is None:
+                association.abort()
+                return
+            data = message.read_data(2**30)
+            syntax = message.context.transfer_syntax
+            self.received.append(Received(message.command, syntax, data, association.id))
+            association.send(message.context.id, store_response(message.command, status))
+
+
+def store_response(request: Command, status: int) -> Command:
+    """The response to a C-STORE request."""
+    return Command(
+        command_field=request.command_field | RESPONSE,
+        message_id_being_responded_to=request.message_id,
+        affected_sop_class_uid=request.affected_sop_class_uid,
+        affected_sop_instance_uid=request.affected_sop_instance_uid,
+        status=status,
+    )

@@ -1,0 +1,162 @@
+"""Which abstract and transfer syntaxes the door accepts (PS3.7 D.3.3, PS3.8 9.3.3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from functools import lru_cache
+
+from pydicom.uid import UID
+from pynetdicom.service_class import (
+    NonPatientObjectStorageServiceClass,
+    ServiceClass,
+    StorageServiceClass,
+)
+from pynetdicom.sop_class import uid_to_service_class
+
+from vna.dimse.negotiation import Acceptance, ContextResult, Proposal, UserIdentity
+from vna.model.identifiers import LEVELS, Level, is_valid_uid
+
+VERIFICATION = "1.2.840.10008.1.1"
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+UNCOMPRESSED = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG})
+IDENTIFIER_SYNTAXES = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
+
+_STANDARD_ROOT = "1.2.840.10008."
+_STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
+_NEVER_STORED = frozenset({"1.2.840.10008.1.3.10"})  # DICOMDIR is media, not an instance
+
+
+class Service(StrEnum):
+    """What a presentation context is for."""
+
+    VERIFICATION = "verification"
+    STORAGE = "storage"
+    FIND = "find"
+    MOVE = "move"
+    GET = "get"
+
+
+class Model(StrEnum):
+    """Query/Retrieve information models (PS3.4 C.3); retired Patient/Study Only is not served."""
+
+    PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1"
+    STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2"
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels of the model, from the top (PS3.4 C.6.1.1, C.6.2.1)."""
+        return LEVELS if self is Model.PATIENT_ROOT else LEVELS[1:]
+
+
+_QUERY_RETRIEVE = {
+    f"{model}.{number}": (service, model)
+    for model in Model
+    for number, service in ((1, Service.FIND), (2, Service.MOVE), (3, Service.GET))
+}
+
+
+def model_of(abstract_syntax: str) -> Model:
+    """The information model of a served FIND, MOVE or GET class (KeyError for another UID)."""
+    return _QUERY_RETRIEVE[abstract_syntax][1]
+
+
+@lru_cache(maxsize=4096)
+def service_of(abstract_syntax: str) -> Service | None:
+    """The service behind `abstract_syntax`; None when the archive does not serve it."""
+    if abstract_syntax == VERIFICATION:
+        return Service.VERIFICATION
+    if abstract_syntax in _QUERY_RETRIEVE:
+        return _QUERY_RETRIEVE[abstract_syntax][0]
+    return Service.STORAGE if is_storage_class(abstract_syntax) else None
+
+
+def is_storage_class(uid: str) -> bool:
+    """Whether instances of `uid` are kept: standard, retired, future, private storage classes."""
+    if not is_valid_uid(uid) or uid in _NEVER_STORED:
+        return False
+    if not uid.startswith(_STANDARD_ROOT):
+        return True
+    known = UID(uid)
+    if known.type not in {"", "SOP Class"}:
+        return False
+    service = uid_to_service_class(uid)
+    if service in {StorageServiceClass, NonPatientObjectStorageServiceClass}:
+        return True
+    if known.type and known.name:
+        return _names_storage(known.name)
+    return uid.startswith(_STORAGE_ROOT) and service is ServiceClass
+
+
+def _names_storage(name: str) -> bool:
+    """Whether a SOP class is named for storage itself, not for a service about it."""
+    words = set(name.split())
+    return "Storage" in words and not words & {"Commitment", "Management"}
+
+
+@lru_cache(maxsize=1024)
+def is_transfer_syntax(uid: str) -> bool:
+    """Whether `uid` can be a transfer syntax: valid, and used by the standard for nothing else."""
+    if not is_valid_uid(uid):
+        return False
+    return UID(uid).type in {"", "Transfer Syntax"}
+
+
+def choose_transfer_syntax(
+    service: Service, proposed: Sequence[str], *, peer_only_receives: bool = False
+) -> str | None:
+    """The syntax to accept for a context, None when there is none.
+
+    An instance is taken in the first syntax the peer names, Explicit VR Little Endian being
+    preferred among uncompressed ones. Identifiers, and contexts in which the peer only receives
+    (C-GET), take an uncompressed one if there is any: whatever is stored can then be delivered.
+    """
+    usable = [uid for uid in proposed if is_transfer_syntax(uid)]
+    uncompressed = [uid for uid in usable if uid in UNCOMPRESSED]
+    preferred = EXPLICIT_LITTLE if EXPLICIT_LITTLE in uncompressed else None
+    if service is not Service.STORAGE:
+        return next((uid for uid in IDENTIFIER_SYNTAXES if uid in uncompressed), None)
+    if peer_only_receives and uncompressed:
+        return preferred or next((u for u in uncompressed if u != EXPLICIT_BIG), usable[0])
+    if usable and usable[0] in UNCOMPRESSED:
+        return preferred or usable[0]
+    return usable[0] if usable else None
+
+
+class ArchivePolicy:
+    """The archive's answer to proposed presentation contexts; stateless, shared by all threads."""
+
+    def choose(self, proposal: Proposal) -> Acceptance | ContextResult:
+        """Accept what a service stands behind; peers may be SCP of storage classes, for C-GET."""
+        service = service_of(proposal.abstract_syntax)
+        if service is None:
+            return ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED
+        role = proposal.role
+        if role is not None and not role.scu and not (role.scp and service is Service.STORAGE):
+            return ContextResult.USER_REJECTION
+        receives = role is not None and role.scp and not role.scu
+        syntax = choose_transfer_syntax(
+            service, proposal.transfer_syntaxes, peer_only_receives=receives
+        )
+        if syntax is None:
+            return ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED
+        return Acceptance(syntax, allow_scp=service is Service.STORAGE)
+
+    def answer_extended(self, sop_class_uid: str, information: bytes) -> bytes | None:
+        """PS3.4 B.3.1 and C.5: storage is full and keeps every bit, queries may be relational."""
+        service = service_of(sop_class_uid)
+        if service is Service.STORAGE:
+            return _STORAGE_SUPPORT
+        if service in _RELATIONAL:
+            return information[:1] + bytes(max(0, len(information) - 1))
+        return None
+
+    def answer_identity(self, identity: UserIdentity) -> bytes:
+        """Identities are not checked; an empty response says that one was received."""
+        return b""
+
+
+_RELATIONAL = frozenset({Service.FIND, Service.MOVE, Service.GET})
+_STORAGE_SUPPORT = bytes((2, 0, 3, 0, 0, 0))  # level 2 (full), signatures level 3, no coercion
