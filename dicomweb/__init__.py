@@ -1,0 +1,1 @@
+"""The HTTP door: DICOMweb (PS3.18) over the archive's services."""

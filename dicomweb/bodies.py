@@ -1,0 +1,122 @@
+"""Bodies of answers that stream: begun before the status is sent, closed whatever happens."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Protocol
+
+from flask import Response, request
+
+from vna.errors import VnaError
+
+log = logging.getLogger(__name__)
+
+CHUNK_BYTES = 256 * 1024
+_GZIP_LEVEL = 1
+_GZIP_WINDOW = 31  # zlib: 15 bits of window in a gzip envelope
+
+Chunks = Generator[bytes, None, None]
+
+
+class Reader(Protocol):
+    """Anything that gives bytes and is closed."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+    def close(self) -> None: ...
+
+
+class Stream:
+    """An answer's body whose first chunk is already made, so that errors before it become a status.
+
+    An error behind it can only break the connection off: the client sees a body that is too short.
+    """
+
+    def __init__(self, chunks: Chunks, correlation: str) -> None:
+        """Raises whatever keeps `chunks` from beginning."""
+        self._chunks = chunks
+        self._correlation = correlation
+        self._first = next(chunks, None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        first, self._first = self._first, None
+        if first is not None:
+            return first
+        try:
+            return next(self._chunks)
+        except VnaError as exc:
+            log.error(  # noqa: TRY400 – the message says all; a trace would say nothing more
+                "answer broken off: %s", exc, extra={"correlation": self._correlation}
+            )
+            raise
+
+    def close(self) -> None:
+        """Run what `chunks` has to clean up; servers call this, also when the client is gone."""
+        self._chunks.close()
+
+
+def read_chunks(reader: Reader) -> Chunks:
+    """Everything of `reader`, closed at the end."""
+    try:
+        while chunk := reader.read(CHUNK_BYTES):
+            yield chunk
+    finally:
+        reader.close()
+
+
+def gather(pieces: Iterable[bytes], size: int = CHUNK_BYTES) -> Chunks:
+    """`pieces` joined into chunks of at least `size` bytes, the last one smaller."""
+    held: list[bytes] = []
+    held_bytes = 0
+    for piece in pieces:
+        held.append(piece)
+        held_bytes += len(piece)
+        if held_bytes >= size:
+            yield b"".join(held)
+            held, held_bytes = [], 0
+    if held:
+        yield b"".join(held)
+
+
+def json_array(objects: Iterable[bytes]) -> Chunks:
+    """A JSON array of serialised objects."""
+    opening = b"["
+    for item in objects:
+        yield opening + item
+        opening = b","
+    yield b"]" if opening == b"," else b"[]"
+
+
+def accepts_gzip() -> bool:
+    """Whether the request names gzip (or anything) in Accept-Encoding with a quality above zero."""
+    return request.accept_encodings["gzip"] > 0
+
+
+def compressed(chunks: Iterable[bytes]) -> Chunks:
+    """`chunks` as one gzip stream."""
+    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    for chunk in chunks:
+        if data := compressor.compress(chunk):
+            yield data
+    yield compressor.flush()
+
+
+def decompressed(body: bytes) -> Chunks:
+    """The content of a gzip document in chunks of bounded size."""
+    decompressor = zlib.decompressobj(_GZIP_WINDOW)
+    rest = body
+    while chunk := decompressor.decompress(rest, CHUNK_BYTES):
+        yield chunk
+        rest = decompressor.unconsumed_tail
+
+
+def conditional(etag: str, respond: Callable[[], Response]) -> Response:
+    """What `respond` gives, with a weak `etag`; 304 when the client has it (RFC 9110 13.1.2)."""
+    has_it = request.if_none_match.contains_weak(etag)
+    response = Response(status=304) if has_it else respond()
+    response.set_etag(etag, weak=True)
+    return response

@@ -1,0 +1,110 @@
+"""Retrieve bulk data: what the BulkDataURIs of the metadata lead to (PS3.18 10.4.1.1.5)."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+
+from dicomweb.bodies import Chunks, Stream, conditional
+from dicomweb.byte_range import ByteRange, parse_range
+from dicomweb.context import correlation_id
+from dicomweb.errors import BadRequest, RangeNotSatisfiable, problem
+from dicomweb.frames import answer_frames
+from dicomweb.media import OCTET_STREAM, accepted
+from dicomweb.metadata import selection
+from dicomweb.multipart import MultipartEncoder
+from dicomweb.negotiate import Offer, bulk_offers, choose, frame_offers
+from dicomweb.urls import ROOT, Urls, check_uids, instance_path
+from vna.errors import NotFound
+from vna.model.instances import StoredInstance
+from vna.services.pixels import BulkData, PixelService
+from vna.services.retrieve import RetrieveService
+
+_PIECE_BYTES = 4 * 2**20
+_MAX_PATH = 256
+
+
+class Bulk:
+    """The retrieve transaction for the values that metadata leave out."""
+
+    def __init__(self, retrieve: RetrieveService, pixels: PixelService, urls: Urls) -> None:
+        self._retrieve = retrieve
+        self._pixels = pixels
+        self._urls = urls
+
+    def register(self, app: Flask) -> None:
+        """Add the route to `app`."""
+        instance = f"{ROOT}/studies/<study>/series/<series>/instances/<instance>"
+        app.add_url_rule(f"{instance}/bulkdata/<path:path>", "retrieve bulk data", self.bulk)
+
+    def bulk(self, study: str, series: str, instance: str, path: str) -> Response:
+        """The value at `path`, such as "7FE00010" or "54000100/0/54001010"."""
+        check_uids(study=study, series=series, instance=instance)
+        if len(path) > _MAX_PATH:
+            raise BadRequest("the path behind bulkdata is too long")
+        found = self._retrieve.select(selection(study, series, instance))
+        if not found:
+            raise NotFound(f"the archive has no instance {instance} in series {series}")
+        stored, value = found[0], self._pixels.bulk(found[0], path)
+        etag = f"{stored.dataset_digest.value[:32]}-{path.replace('/', '-')}"
+        if value.frames:
+            return conditional(etag, lambda: self._frames(stored, value.frames))
+        return conditional(etag, lambda: self._value(stored, value, path))
+
+    def _frames(self, stored: StoredInstance, count: int) -> Response:
+        """Encapsulated pixel data: a part for each frame."""
+        frames = self._pixels.frames(stored, range(1, count + 1))
+        first = next(frames)
+        ranges = accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
+        offers = frame_offers([first.transfer_syntax_uid], single_part=count == 1)
+        url = self._urls.studies() + instance_path(stored.uids)
+        return answer_frames(choose(ranges, offers), url, first, frames)
+
+    def _value(self, stored: StoredInstance, value: BulkData, path: str) -> Response:
+        ranges = accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
+        offer = choose(ranges, bulk_offers())
+        location = f"{self._urls.studies()}{instance_path(stored.uids)}/bulkdata/{path}"
+        if offer.is_multipart:
+            return _multipart(offer, value, location)
+        try:
+            wanted = parse_range(_range_header(), value.length)
+        except RangeNotSatisfiable as exc:
+            response = problem(416, str(exc))
+            response.headers["Content-Range"] = f"bytes */{value.length}"
+            return response
+        return _single(value, wanted, location)
+
+
+def _range_header() -> str:
+    """The Range; none with If-Range, which only a strong validator could satisfy."""
+    return "" if "If-Range" in request.headers else request.headers.get("Range", "")
+
+
+def _single(value: BulkData, wanted: ByteRange | None, location: str) -> Response:
+    span = wanted or ByteRange(0, value.length, value.length)
+    response = Response(Stream(_pieces(value, span), correlation_id()), content_type=OCTET_STREAM)
+    response.content_length = span.length
+    response.headers["Accept-Ranges"] = "bytes"
+    response.headers["Content-Location"] = location
+    if wanted is not None:
+        response.status_code = 206
+        response.headers["Content-Range"] = span.content_range
+    return response
+
+
+def _multipart(offer: Offer, value: BulkData, location: str) -> Response:
+    encoder = MultipartEncoder(offer.kind)
+    head = encoder.begin(offer.kind, content_location=location)
+
+    def chunks() -> Chunks:
+        yield head
+        yield from _pieces(value, ByteRange(0, value.length, value.length))
+        yield encoder.end()
+
+    response = Response(Stream(chunks(), correlation_id()), content_type=encoder.content_type)
+    response.content_length = len(head) + value.length + len(encoder.end())
+    return response
+
+
+def _pieces(value: BulkData, span: ByteRange) -> Chunks:
+    for start in range(span.start, span.start + span.length, _PIECE_BYTES):
+        yield value.read(start, min(_PIECE_BYTES, span.start + span.length - start))

@@ -1,0 +1,72 @@
+"""What belongs to one request: its correlation id, its origin and its one log line."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from typing import cast
+
+from flask import Flask, Response, g, request
+
+from vna import metrics
+from vna.model.identifiers import Origin
+
+log = logging.getLogger(__name__)
+
+CORRELATION_HEADER = "X-Correlation-ID"
+
+
+def correlation_id() -> str:
+    """Names the current request in logs, in its answer and in the audit trail."""
+    if "correlation_id" not in g:
+        g.correlation_id = secrets.token_hex(8)
+    return cast("str", g.correlation_id)
+
+
+def route() -> str:
+    """The pattern of the current request's path: without UIDs, which may lead to a patient."""
+    return request.url_rule.rule if request.url_rule is not None else "unknown"
+
+
+def origin() -> Origin:
+    """Where the current request comes from."""
+    return Origin("web", g.get("user", ""), request.remote_addr or "", correlation_id())
+
+
+def watch_requests(app: Flask) -> None:
+    """Count, time and log every request to the end of its answer; queries are never logged."""
+    app.before_request(_begin)
+    app.after_request(_end)
+
+
+def _begin() -> None:
+    g.started = time.perf_counter()
+
+
+def _end(response: Response) -> Response:
+    response.headers[CORRELATION_HEADER] = correlation_id()
+    started = g.get("started", time.perf_counter())
+    method, path, status, correlation = (
+        request.method,
+        route(),
+        response.status_code,
+        correlation_id(),
+    )
+
+    def finished() -> None:
+        seconds = time.perf_counter() - started
+        metrics.HTTP_SECONDS.labels(path, str(status)).observe(seconds)
+        log.info(
+            "request answered",
+            extra={
+                "correlation": correlation,
+                "method": method,
+                "route": path,
+                "status": status,
+                "milliseconds": round(seconds * 1000, 1),
+            },
+        )
+
+    response.call_on_close(finished)
+    return response

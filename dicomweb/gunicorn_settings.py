@@ -1,0 +1,31 @@
+"""Settings of gunicorn for the gateway; `vna serve` adds address, workers and threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gunicorn.http import message
+
+MAX_REQUEST_LINE = 64 * 1024
+"""In bytes: a search for a thousand UIDs is one line. gunicorn knows 8 KiB or no bound at all."""
+
+message.MAX_REQUEST_LINE = MAX_REQUEST_LINE
+
+worker_class = "gthread"
+limit_request_line = MAX_REQUEST_LINE
+keepalive = 75
+timeout = 120
+worker_tmp_dir = "/dev/shm"  # noqa: S108 – heartbeats must never wait for a disk
+accesslog = None
+control_socket_disable = True
+control_socket_disable = True  # it lies in the home directory, where two archives would meet
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Forget the live gauges of a worker that ended."""
+    import os
+
+    from prometheus_client import multiprocess
+
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -1,0 +1,98 @@
+"""A whole archive over the embedded Postgres and storage in memory, and HTTP clients for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from vna.index.search import SearchIndex
+
+from dicomweb.app import create_app
+from storage_backends.memory import MemoryBackend
+from tests.dicomweb.multiparts import stow_body
+from vna.config import WebConfig
+from vna.index.audit import PostgresAuditLog
+from vna.index.database import Database
+from vna.index.instances import InstanceIndex
+from vna.services.health import HealthService
+from vna.services.metadata import MetadataService
+from vna.services.pixels import PixelService
+from vna.services.query import QueryService
+from vna.services.retrieve import RetrieveService
+from vna.services.storage import ObjectStore
+from vna.services.store import StoreService
+from vna.spool import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Real services; only the objects lie in memory."""
+
+    store: StoreService
+    query: QueryService
+    retrieve: RetrieveService
+    pixels: PixelService
+    metadata: MetadataService
+    health: HealthService
+    backend: MemoryBackend
+    spool_directory: Path
+
+    def app(self, settings: WebConfig | None = None) -> Flask:
+        """The gateway to this archive."""
+        return create_app(self, settings or WebConfig())
+
+    def spooled(self) -> list[Path]:
+        """What still lies in the spool."""
+        files = [path for path in self.spool_directory.rglob("*") if path.is_file()]
+        return [path for path in files if path.suffix != ".lock"]
+
+
+@pytest.fixture
+def archive(database: Database, tmp_path: Path) -> Iterator[Archive]:
+    """An empty archive."""
+    backend = MemoryBackend()
+    objects = ObjectStore({backend.name: backend}, backend.name)
+    index, audit = InstanceIndex(database), PostgresAuditLog(database)
+    spool = Spool(tmp_path / "spool", 64 * 1024)
+    retrieve = RetrieveService(index, objects, audit)
+    yield Archive(
+        store=StoreService(index, objects, spool, audit),
+        query=QueryService(SearchIndex(database)),
+        retrieve=retrieve,
+        pixels=PixelService(retrieve, 2**26),
+        metadata=MetadataService(index, retrieve, 2**20),
+        health=HealthService(database, objects),
+        backend=backend,
+        spool_directory=tmp_path / "spool",
+    )
+    spool.close()
+
+
+@pytest.fixture
+def client(archive: Archive) -> FlaskClient:
+    """A client of the archive with default settings."""
+    return archive.app().test_client()
+
+
+@pytest.fixture
+def keep(client: FlaskClient) -> Keep:
+    """Stores Part 10 files through STOW-RS."""
+    return Keep(client)
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Call it with files; it checks that all were stored."""
+
+    client: FlaskClient
+
+    def __call__(self, *files: bytes) -> None:
+        data, content_type = stow_body(*files)
+        response = self.client.post(
+            "/dicom-web/studies", data=data, content_type=content_type, buffered=True
+        )
+        assert response.status_code in {200, 202}, response.text

@@ -1,0 +1,223 @@
+"""Metadata through HTTP, and the bulk data that its URIs lead to."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+from flask.testing import FlaskClient
+
+from tests import samples
+from tests.dicomweb.conftest import Archive, Keep
+from tests.dicomweb.multiparts import ROOT, get_parts, problem
+from vna.config import WebConfig
+
+STUDY = "/studies/1.1"
+SERIES = f"{STUDY}/series/1.2"
+INSTANCE = f"{SERIES}/instances/1.3"
+UIDS = {"StudyInstanceUID": "1.1", "SeriesInstanceUID": "1.2", "SOPInstanceUID": "1.3"}
+WAVEFORM = bytes(range(256)) * 20
+
+
+@pytest.fixture
+def study(keep: Keep) -> None:
+    """Two series: an ECG-like instance with bulk data inside a sequence, and a CT."""
+    waveform = {"WaveformBitsAllocated": 16, "WaveformData": samples.Typed("OW", WAVEFORM)}
+    keep(
+        samples.small(**UIDS, WaveformSequence=[waveform], PatientName="Doe^Jane"),  # type: ignore[list-item]
+        samples.ct(
+            study_instance_uid="1.1",
+            series_instance_uid="1.4",
+            sop_instance_uid="1.5",
+            rows=64,
+            columns=64,
+        ),
+    )
+
+
+def metadata(client: FlaskClient, path: str, **headers: str) -> list[dict[str, Any]]:
+    response = client.get(f"{ROOT}{path}/metadata", headers=headers)
+    assert response.status_code == 200, response.text
+    assert response.mimetype == "application/dicom+json"
+    data = response.data
+    if response.headers.get("Content-Encoding") == "gzip":
+        data = gzip.decompress(data)
+    found = orjson.loads(data)
+    assert isinstance(found, list)
+    return found
+
+
+def bulk_uris(dataset: dict[str, Any]) -> Iterator[str]:
+    for element in dataset.values():
+        if "BulkDataURI" in element:
+            yield element["BulkDataURI"]
+        for value in element.get("Value", ()) if element["vr"] == "SQ" else ():
+            yield from bulk_uris(value)
+
+
+@pytest.mark.usefixtures("study")
+def test_metadata_at_every_level(client: FlaskClient) -> None:
+    def found(path: str) -> list[object]:
+        return [item["00080018"]["Value"][0] for item in metadata(client, path)]
+
+    assert sorted(map(str, found(STUDY))) == ["1.3", "1.5"]
+    assert found(SERIES) == ["1.3"]
+    assert found(f"{STUDY}/series/1.4") == ["1.5"]
+    assert found(INSTANCE) == ["1.3"]
+
+
+@pytest.mark.usefixtures("study")
+@pytest.mark.parametrize("path", [STUDY, SERIES, INSTANCE])
+def test_gzip_for_those_who_accept_it(client: FlaskClient, path: str) -> None:
+    plain = metadata(client, path)
+    for accepted, is_gzip in (
+        ("gzip", True),
+        ("gzip, deflate, br", True),
+        ("identity", False),
+        ("gzip;q=0", False),
+        ("br", False),
+    ):
+        url = f"{ROOT}{path}/metadata"
+        response = client.get(url, headers={"Accept-Encoding": accepted})
+        assert ("gzip" in response.headers.get("Content-Encoding", "")) is is_gzip
+        assert "Accept-Encoding" in response.headers["Vary"]
+        assert metadata(client, path, **{"Accept-Encoding": accepted}) == plain
+
+
+@pytest.mark.usefixtures("study")
+@pytest.mark.parametrize("path", [STUDY, SERIES, INSTANCE])
+def test_unchanged_metadata_are_not_sent_again(client: FlaskClient, keep: Keep, path: str) -> None:
+    url = f"{ROOT}{path}/metadata"
+    etag = client.get(url).headers["ETag"]
+    for sent in (etag, f'"other", {etag}', "*"):
+        response = client.get(url, headers={"If-None-Match": sent})
+        assert (response.status_code, response.data) == (304, b"")
+        assert response.headers["ETag"] == etag
+    elsewhere = client.get(url, headers={"If-None-Match": etag, "Host": "other"})
+    assert elsewhere.status_code == 200
+    if path != INSTANCE:
+        keep(samples.small(**{**UIDS, "SOPInstanceUID": "1.9"}))
+        changed = client.get(url, headers={"If-None-Match": etag})
+        assert changed.status_code == 200
+        assert changed.headers["ETag"] != etag
+
+
+@pytest.mark.usefixtures("study")
+@pytest.mark.parametrize("path", [STUDY, SERIES, INSTANCE])
+def test_head_of_metadata(client: FlaskClient, path: str) -> None:
+    response = client.head(f"{ROOT}{path}/metadata")
+    assert (response.status_code, response.data) == (200, b"")
+    assert "ETag" in response.headers
+
+
+@pytest.mark.parametrize("path", [STUDY, SERIES, INSTANCE, "/studies/.."])
+def test_metadata_of_nothing(client: FlaskClient, path: str) -> None:
+    problem(client.get(f"{ROOT}{path}/metadata"), 404)
+
+
+@pytest.mark.usefixtures("study")
+@pytest.mark.parametrize("path", [STUDY, SERIES, INSTANCE])
+def test_metadata_in_another_form(client: FlaskClient, path: str) -> None:
+    url = f"{ROOT}{path}/metadata"
+    xml = {"Accept": 'multipart/related; type="application/dicom+xml"'}
+    problem(client.get(url, headers=xml), 406)
+    assert client.get(url, headers={"Accept": "application/json"}).mimetype == "application/json"
+
+
+@pytest.mark.usefixtures("study")
+def test_bulk_data_uris_resolve(client: FlaskClient) -> None:
+    by_instance = {item["00080018"]["Value"][0]: item for item in metadata(client, STUDY)}
+    (waveform,) = bulk_uris(by_instance["1.3"])
+    assert client.get(waveform).data == WAVEFORM
+    pixel_data = by_instance["1.5"]["7FE00010"]["BulkDataURI"]
+    assert len(client.get(pixel_data).data) == 64 * 64 * 2
+    for item in by_instance.values():
+        for uri in bulk_uris(item):
+            assert client.get(uri).status_code == 200
+
+
+@pytest.mark.usefixtures("study")
+def test_bulk_data_uris_carry_the_public_host_and_prefix(archive: Archive) -> None:
+    settings = WebConfig(public_url="https://pacs.example.org/a/dicom-web")
+    client = archive.app(settings).test_client()
+    (uri,) = bulk_uris(metadata(client, SERIES)[0])
+    assert uri.startswith(f"https://pacs.example.org/a/dicom-web{INSTANCE}/bulkdata/")
+
+
+@pytest.fixture
+def waveform_path(study: None, client: FlaskClient) -> str:
+    (uri,) = bulk_uris(metadata(client, INSTANCE)[0])
+    return uri.removeprefix(f"http://localhost{ROOT}")
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/octet-stream", ""])
+def test_bulk_data_as_a_single_part(client: FlaskClient, waveform_path: str, accept: str) -> None:
+    response = client.get(ROOT + waveform_path, headers={"Accept": accept})
+    assert response.data == WAVEFORM
+    assert response.content_type == "application/octet-stream"
+    assert response.content_length == len(WAVEFORM)
+    assert response.headers["Accept-Ranges"] == "bytes"
+
+
+@pytest.mark.parametrize(
+    "accept", ["multipart/related; type=application/octet-stream", 'multipart/related; type="*/*"']
+)
+def test_bulk_data_as_multipart(client: FlaskClient, waveform_path: str, accept: str) -> None:
+    (part,) = get_parts(client, waveform_path, accept)
+    assert part.data == WAVEFORM
+    assert part.headers["content-type"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    ("header", "expected", "content_range"),
+    [
+        ("bytes=0-9", WAVEFORM[:10], "bytes 0-9/5120"),
+        ("bytes=5000-", WAVEFORM[5000:], "bytes 5000-5119/5120"),
+        ("bytes=-7", WAVEFORM[-7:], "bytes 5113-5119/5120"),
+        ("bytes=3-4000", WAVEFORM[3:4001], "bytes 3-4000/5120"),
+    ],
+)
+def test_ranges_of_bulk_data(
+    client: FlaskClient, waveform_path: str, header: str, expected: bytes, content_range: str
+) -> None:
+    response = client.get(ROOT + waveform_path, headers={"Range": header})
+    assert response.status_code == 206
+    assert response.data == expected
+    assert response.headers["Content-Range"] == content_range
+
+
+def test_a_range_outside_of_bulk_data(client: FlaskClient, waveform_path: str) -> None:
+    response = client.get(ROOT + waveform_path, headers={"Range": "bytes=9000-"})
+    problem(response, 416)
+    assert response.headers["Content-Range"] == "bytes */5120"
+
+
+def test_several_ranges_give_the_whole(client: FlaskClient, waveform_path: str) -> None:
+    response = client.get(ROOT + waveform_path, headers={"Range": "bytes=0-1,5-6"})
+    assert (response.status_code, response.data) == (200, WAVEFORM)
+
+
+def test_bulk_data_that_is_unchanged(client: FlaskClient, waveform_path: str) -> None:
+    etag = client.get(ROOT + waveform_path).headers["ETag"]
+    assert client.get(ROOT + waveform_path, headers={"If-None-Match": etag}).status_code == 304
+
+
+@pytest.mark.usefixtures("study")
+@pytest.mark.parametrize(
+    "path", ["7FE00010", "nonsense", "54000100/9/54001010", "../../1.5", "00100010/0", "x" * 200]
+)
+def test_bulk_data_that_are_not_there(client: FlaskClient, path: str) -> None:
+    problem(client.get(f"{ROOT}{INSTANCE}/bulkdata/{path}"), 404)
+
+
+def test_encapsulated_pixel_data_is_a_part_a_frame(client: FlaskClient, keep: Keep) -> None:
+    frames = [b"\xff\xd8one\xff\xd9.", b"\xff\xd8three\xff\xd9."]
+    keep(samples.encapsulated([[frame] for frame in frames], **UIDS))  # type: ignore[arg-type]
+    uri = metadata(client, INSTANCE)[0]["7FE00010"]["BulkDataURI"]
+    path = uri.removeprefix(f"http://localhost{ROOT}")
+    for accept in ("*/*", 'multipart/related; type="*/*"'):
+        parts = get_parts(client, path, accept)
+        assert [part.data.rstrip(b"\0") for part in parts] == frames
