@@ -1,0 +1,1 @@
+"""The whole archive as its own processes, used through its doors."""

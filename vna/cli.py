@@ -1,0 +1,182 @@
+"""The `vna` command: every verb of the archive, its options and its exit codes."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from vna import __version__
+from vna.config import Config, load_config
+from vna.errors import ConfigError, VnaError
+from vna.logs import configure_logging
+
+EXIT_FAILURES = 1
+EXIT_USAGE = 2
+
+
+class VnaGroup(click.Group):
+    """Turns the archive's errors into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; 2 for wrong configuration, 1 for what could not be done."""
+        try:
+            return super().invoke(ctx)
+        except VnaError as exc:
+            click.echo(f"vna: {exc}", err=True)
+            ctx.exit(EXIT_USAGE if isinstance(exc, ConfigError) else EXIT_FAILURES)
+
+
+def _environment(options: Mapping[str, object]) -> dict[str, str]:
+    """The configuration variables that say what the options say, for this process and its children."""
+    names = {
+        "data_dir": ("VNA__ARCHIVE__DATA_DIR",),
+        "ae_title": ("VNA__ARCHIVE__AE_TITLE",),
+        "host": ("VNA__DIMSE__HOST", "VNA__WEB__HOST"),
+        "dicom_port": ("VNA__DIMSE__PORT",),
+        "http_port": ("VNA__WEB__PORT",),
+    }
+    variables = {
+        name: str(options[option])
+        for option, targets in names.items()
+        for name in targets
+        if options.get(option) is not None
+    }
+    if options.get("config") is not None:
+        variables["VNA_CONFIG"] = str(options["config"])
+    return variables
+
+
+def _load(options: Mapping[str, object]) -> tuple[Config, dict[str, str]]:
+    variables = _environment(options)
+    environment = {**os.environ, **variables}
+    path = environment.get("VNA_CONFIG")
+    config = load_config(Path(path) if path else None, environment)
+    configure_logging(config.log)
+    return config, variables
+
+
+def _common(command: Callable[..., None]) -> Callable[..., None]:
+    command = click.option(
+        "--data-dir", type=click.Path(path_type=Path), help="Where everything is kept."
+    )(command)
+    return click.option(
+        "--config", type=click.Path(path_type=Path), help="TOML file; see config/vna.toml."
+    )(command)
+
+
+@click.group(cls=VnaGroup)
+@click.version_option(__version__)
+def main() -> None:
+    """A vendor-neutral archive for medical images."""
+
+
+@main.command()
+@_common
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--dicom-port", type=int, help="DICOM listener.  [default: 11112]")
+@click.option("--http-port", type=int, help="DICOMweb gateway.  [default: 8080]")
+@click.option("--ae-title", help="The archive's AE title.  [default: VNA]")
+@click.option(
+    "--role", type=click.Choice(["all", "dimse", "web"]), default="all", show_default=True
+)
+def serve(role: str, **options: object) -> None:
+    """Run the archive until it is told to stop (SIGTERM drains)."""
+    from vna.serve import serve as run
+
+    config, variables = _load(options)
+    sys.exit(run(config, role, variables))
+
+
+@main.command("import")
+@_common
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--workers", type=click.IntRange(1, 64), default=None, help="[default: four per core, at most 16]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
+def import_(paths: tuple[Path, ...], workers: int | None, as_json: bool, **options: object) -> None:
+    """Store files, folders, zip archives and DICOMDIRs; running it again stores nothing twice."""
+    from vna.bootstrap import build
+    from vna.migration.command import import_paths
+
+    config, _ = _load(options)
+    with build(config) as archive:
+        code = import_paths(archive.store, paths, workers=workers, as_json=as_json)
+    sys.exit(code)
+
+
+@main.command()
+@_common
+def demo(**options: object) -> None:
+    """Store the images that come with pydicom and say what to try next."""
+    from vna.demo import run_demo
+
+    config, _ = _load(options)
+    sys.exit(run_demo(config))
+
+
+@main.group()
+def db() -> None:
+    """The index's schema."""
+
+
+@db.command()
+@_common
+def upgrade(**options: object) -> None:
+    """Bring the schema up to this version; safe while other nodes start."""
+    from vna.bootstrap import open_database
+    from vna.index.upgrade import upgrade as run
+
+    config, _ = _load(options)
+    with open_database(config) as database:
+        applied = run(database)
+    click.echo("\n".join(applied) if applied else "the schema is up to date")
+
+
+@main.group("config")
+def config_group() -> None:
+    """The configuration."""
+
+
+@config_group.command()
+@_common
+def show(**options: object) -> None:
+    """Print the configuration in force, secrets hidden."""
+    config, _ = _load(options)
+    tree = dataclasses.asdict(config)
+    tree["database"]["url"] = "***" if config.database.url else ""
+    tree["web"]["users"] = dict.fromkeys(config.web.users, "***")
+    click.echo(orjson.dumps(tree, default=str, option=orjson.OPT_INDENT_2).decode())
+
+
+@main.command()
+@_common
+def doctor(**options: object) -> None:
+    """Check configuration, database and storage, and count what is kept."""
+    from vna.bootstrap import build
+
+    config, _ = _load(options)
+    with build(config) as archive:
+        health = archive.health.check()
+        counts = dataclasses.asdict(archive.index.counts())
+    click.echo("\n".join(f"{name:10} {state}" for name, state in health.items()))
+    click.echo("\n".join(f"{name:10} {count}" for name, count in counts.items()))
+    sys.exit(0 if set(health.values()) == {"ok"} else EXIT_FAILURES)
+
+
+@main.command("hash-password")
+@click.password_option()
+def hash_password(password: str) -> None:
+    """Print the hash of a password, for web.users."""
+    from werkzeug.security import generate_password_hash
+
+    click.echo(generate_password_hash(password))
+
+
+if __name__ == "__main__":
+    main()

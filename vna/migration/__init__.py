@@ -1,0 +1,1 @@
+"""Bringing what exists elsewhere into the archive."""

@@ -1,0 +1,224 @@
+"""Run the archive: one parent that keeps the doors (and an embedded Postgres) going until it is told to stop."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from vna.bootstrap import build, prepare_data_dir
+from vna.config import Config, check_exposure
+from vna.errors import ConfigError, Unavailable
+from vna.index.embedded import EmbeddedPostgres
+
+log = logging.getLogger(__name__)
+
+PARENT_VARIABLE = "VNA_PARENT"
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_PR_SET_PDEATHSIG = 1
+_ROUND = 0.2
+_RESTART_PAUSE = 1.0
+_START_TIMEOUT = 60.0
+_STOP_MARGIN = 10.0
+
+
+def serve(config: Config, role: str, environment: Mapping[str, str]) -> int:
+    """Run `role` until SIGTERM or SIGINT; returns the exit code.
+
+    `environment` holds the variables that carry the configuration to child processes.
+    Raises ConfigError, Unavailable before anything listens.
+    """
+    check_exposure(config, role)
+    if role == "all":
+        return Supervisor(config, environment).run()
+    die_with_parent()
+    if role == "dimse":
+        return _run_dimse(config)
+    if role == "web":
+        return _run_web(config, environment)
+    raise ConfigError(f"role {role!r} is not all, dimse or web")
+
+
+def die_with_parent() -> None:
+    """Ask Linux to send SIGTERM when the supervising parent ends, however it ends."""
+    parent = os.environ.get(PARENT_VARIABLE)
+    if parent is None or not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):
+        sys.exit(0)
+
+
+def _run_dimse(config: Config) -> int:
+    from vna.scp.serve import DimseApplication
+
+    DimseApplication(config, build).run()
+    return 0
+
+
+def _run_web(config: Config, environment: Mapping[str, str]) -> int:
+    """Become gunicorn: the gateway stands above this package and is named, not imported."""
+    web = config.web
+    arguments = [
+        *(sys.executable, "-m", "gunicorn", "--config", "python:dicomweb.gunicorn_settings"),
+        *("--bind", f"{bracketed(web.host)}:{web.port}"),
+        *("--workers", str(web.workers or os.cpu_count() or 1)),
+        *("--threads", str(web.threads)),
+        *("--graceful-timeout", str(int(web.drain_timeout))),
+        "dicomweb.wsgi:create_from_environment()",
+    ]
+    sys.stdout.flush()
+    os.execve(sys.executable, arguments, {**os.environ, **environment})  # noqa: S606
+
+
+def bracketed(host: str) -> str:
+    """`host` as it stands in an address: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+@dataclass
+class Supervisor:
+    """Starts one process per door, restarts one that dies, and stops all in order."""
+
+    config: Config
+    environment: Mapping[str, str]
+    children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    stopping: bool = False
+
+    def run(self) -> int:
+        """Serve until told to stop; 0 after an orderly stop."""
+        for door, host, port in self._doors():
+            check_port_is_free(door, host, port)
+        data_dir = prepare_data_dir(self.config)
+        with build(self.config) as archive:
+            variables = {
+                **os.environ,
+                **self.environment,
+                PARENT_VARIABLE: str(os.getpid()),
+                METRICS_VARIABLE: str(_fresh_metrics_directory(data_dir)),
+                "VNA__ARCHIVE__DATA_DIR": str(data_dir),
+                "VNA__DATABASE__URL": archive.database.url,
+            }
+            for name in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(name, self._stop)
+            try:
+                return self._supervise(variables, archive.embedded)
+            finally:
+                self._stop_children()
+
+    def _doors(self) -> tuple[tuple[str, str, int], ...]:
+        dimse, web = self.config.dimse, self.config.web
+        return ("dimse", dimse.host, dimse.port), ("web", web.host, web.port)
+
+    def _supervise(self, variables: Mapping[str, str], postgres: EmbeddedPostgres | None) -> int:
+        for door, _, _ in self._doors():
+            self._start(door, variables)
+        if not self._await_doors():
+            return 0 if self.stopping else 1
+        self._announce()
+        while not self.stopping:
+            time.sleep(_ROUND)
+            self._revive_doors(variables)
+            if postgres is not None:
+                revive(postgres)
+        return 0
+
+    def _revive_doors(self, variables: Mapping[str, str]) -> None:
+        for door, child in list(self.children.items()):
+            if child.poll() is not None and not self.stopping:
+                log.error("door %s ended with code %s; starting it again", door, child.returncode)
+                time.sleep(_RESTART_PAUSE)
+                self._start(door, variables)
+
+    def _start(self, door: str, variables: Mapping[str, str]) -> None:
+        command = [sys.executable, "-m", "vna.cli", "serve", "--role", door]
+        self.children[door] = subprocess.Popen(command, env=dict(variables))  # noqa: S603
+
+    def _await_doors(self) -> bool:
+        deadline = time.monotonic() + _START_TIMEOUT
+        waiting = list(self._doors())
+        while waiting and time.monotonic() < deadline and not self.stopping:
+            dead = [door for door, child in self.children.items() if child.poll() is not None]
+            if dead:
+                log.error("door %s did not start; its reason stands above", dead[0])
+                return False
+            waiting = [door for door in waiting if not accepts(door[1], door[2])]
+            time.sleep(0.05)
+        return not waiting and not self.stopping
+
+    def _announce(self) -> None:
+        dimse, web = self.config.dimse, self.config.web
+        data_dir = self.config.archive.data_dir.resolve()
+        sys.stdout.write(
+            f"archive {self.config.archive.ae_title} is running, data in {data_dir}\n"
+            f"  DICOM    {self.config.archive.ae_title}@{bracketed(dimse.host)}:{dimse.port}\n"
+            f"  DICOMweb http://{bracketed(web.host)}:{web.port}/dicom-web\n"
+            "stop with Ctrl-C\n"
+        )
+        sys.stdout.flush()
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def _stop_children(self) -> None:
+        for child in self.children.values():
+            if child.poll() is None:
+                child.terminate()
+        drain = max(self.config.dimse.drain_timeout, self.config.web.drain_timeout)
+        deadline = time.monotonic() + drain + _STOP_MARGIN
+        for door, child in self.children.items():
+            try:
+                child.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.warning("door %s did not drain in time and is killed", door)
+                child.kill()
+                child.wait()
+
+
+def revive(postgres: EmbeddedPostgres) -> None:
+    """Start the embedded Postgres again when it has died."""
+    try:
+        if postgres.revive():
+            log.error("the embedded Postgres had ended and was started again")
+    except Unavailable as exc:
+        log.error("the embedded Postgres has ended and does not start, trying again: %s", exc)  # noqa: TRY400
+
+
+def check_port_is_free(door: str, host: str, port: int) -> None:
+    """Raises ConfigError naming the key to change when `port` cannot be bound."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as exc:
+            raise ConfigError(
+                f"cannot listen on {bracketed(host)}:{port} ({exc.strerror}): "
+                f"choose another {door}.port, or stop what uses it"
+            ) from exc
+
+
+def accepts(host: str, port: int) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _fresh_metrics_directory(data_dir: Path) -> Path:
+    directory = data_dir / "run" / "metrics"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
