@@ -21,10 +21,12 @@ BackendFactory = Callable[[Mapping[str, str], Path], StorageBackend]
 def open_backend(kind: str, options: Mapping[str, str], *, data_dir: Path) -> StorageBackend:
     """A backend of the driver `kind`; relative paths in `options` are below `data_dir`.
 
+    Option names count in any case, since environment variables bring them in capitals.
+
     Raises InvalidOptions for an unknown driver or option, and what the driver itself raises.
     """
     factory = _BUILT_IN.get(kind) or _third_party(kind)
-    return factory(options, data_dir)
+    return factory({name.lower(): value for name, value in options.items()}, data_dir)
 
 
 def known_backends() -> tuple[str, ...]:

@@ -76,8 +76,8 @@ def read_header(
     """Parse an object: a Part 10 file, or a bare dataset.
 
     The arguments stand in for what the object lacks (C-STORE command, configuration). Whatever can
-    be read around is a warning. Raises InvalidInstance for a DICOMDIR, without a SOP Instance UID
-    or SOP Class UID, and for UIDs that can't identify an object.
+    be read around is a warning, a missing SOP Class UID too. Raises InvalidInstance for a DICOMDIR,
+    without a SOP Instance UID, and for UIDs that can't identify an object.
     """
     view: Buffer = buffer if isinstance(buffer, bytes) else memoryview(buffer)
     envelope = read_envelope(view)

@@ -1,0 +1,1 @@
+"""Tests of the house itself: documents, configuration, sizes and the way in."""
