@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gunicorn.http import message
+
+from vna.processes import ArchiveLogger, forget_metrics_of, leave_interrupts_to_parent
 
 MAX_REQUEST_LINE = 64 * 1024
 """In bytes: a search for a thousand UIDs is one line. gunicorn knows 8 KiB or no bound at all."""
@@ -19,13 +19,8 @@ worker_tmp_dir = "/dev/shm"  # noqa: S108 – heartbeats must never wait for a d
 accesslog = None
 control_socket_disable = True
 control_socket_disable = True  # it lies in the home directory, where two archives would meet
-
-
-def child_exit(_server: Any, worker: Any) -> None:
-    """Forget the live gauges of a worker that ended."""
-    import os
-
-    from prometheus_client import multiprocess
-
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+logger_class = ArchiveLogger
+loglevel = "warning"
+child_exit = forget_metrics_of
+when_ready = leave_interrupts_to_parent
+post_worker_init = leave_interrupts_to_parent

@@ -108,6 +108,7 @@ class Unseekable:
         self._given = 0
 
     def read(self, size: int = -1) -> bytes:
+        """A piece, or an error when its time has come."""
         if self._given >= self._fails_after:
             raise RuntimeError("the source broke")
         count = self._piece if size < 0 else min(size, self._piece)
@@ -127,6 +128,7 @@ class Halting:
         self.halted, self.go_on = threading.Event(), threading.Event()
 
     def read(self, size: int = -1) -> bytes:
+        """A piece; at `halt_at` it waits until `go_on` is set."""
         position = self._stream.tell()
         if position >= self._halt_at:
             self.halted.set()

@@ -82,7 +82,7 @@ def build(config: Config) -> Archive:
         store=StoreService(index, objects, spool, audit, config.archive.issuer_of_patient_id),
         query=QueryService(SearchIndex(database)),
         retrieve=retrieve,
-        pixels=PixelService(retrieve, config.dimse.max_transcode_bytes),
+        pixels=PixelService(retrieve, config.archive.max_transcode_bytes),
         metadata=MetadataService(index, retrieve, config.web.metadata_cache_bytes),
         health=HealthService(database, objects),
         audit=audit,

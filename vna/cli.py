@@ -97,7 +97,12 @@ def serve(role: str, **options: object) -> None:
 @main.command("import")
 @_common
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--workers", type=click.IntRange(1, 64), default=None, help="[default: four per core, at most 16]")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=None,
+    help="[default: four per core, at most 16]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def import_(paths: tuple[Path, ...], workers: int | None, as_json: bool, **options: object) -> None:
     """Store files, folders, zip archives and DICOMDIRs; running it again stores nothing twice."""

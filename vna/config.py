@@ -22,12 +22,14 @@ _AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")
 class ArchiveConfig:
     """`data_dir`: everything the archive keeps. `ae_title`: its own.
 
-    `issuer_of_patient_id`: (0010,0021) of the patients whose objects do not name one.
+    `issuer_of_patient_id`: (0010,0021) of the patients whose objects do not name one. `max_transcode_bytes`: the
+    largest object, stored or converted, that is converted in memory for who can't take it as stored.
     """
 
     data_dir: Path = Path("data")
     ae_title: str = "VNA"
     issuer_of_patient_id: str = ""
+    max_transcode_bytes: int = 512 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,6 @@ class DimseConfig:
     check_called_ae_title: bool = False
     allow_any_ae: bool = False
     known_ae_titles: tuple[str, ...] = ()
-    max_transcode_bytes: int = 512 * 2**20
     destinations: Mapping[str, DestinationConfig] = field(default_factory=dict)
 
 
@@ -180,7 +181,8 @@ def _read_toml(path: Path) -> dict[str, object]:
 
 
 _MINIMUM: tuple[tuple[str, float, tuple[str, ...]], ...] = (
-    ("dimse", 0, ("workers", "drain_timeout", "max_transcode_bytes")),
+    ("archive", 0, ("max_transcode_bytes",)),
+    ("dimse", 0, ("workers", "drain_timeout")),
     ("dimse", 1, ("max_associations",)),
     ("dimse", 0.001, ("artim_timeout", "idle_timeout", "message_timeout", "connect_timeout")),
     ("dimse", 4096, ("max_pdu_length",)),

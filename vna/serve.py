@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import shutil
@@ -20,12 +19,10 @@ from vna.bootstrap import build, prepare_data_dir
 from vna.config import Config, check_exposure
 from vna.errors import ConfigError, Unavailable
 from vna.index.embedded import EmbeddedPostgres
+from vna.processes import METRICS_VARIABLE, PARENT_VARIABLE, die_with_parent
 
 log = logging.getLogger(__name__)
 
-PARENT_VARIABLE = "VNA_PARENT"
-METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-_PR_SET_PDEATHSIG = 1
 _ROUND = 0.2
 _RESTART_PAUSE = 1.0
 _START_TIMEOUT = 60.0
@@ -47,16 +44,6 @@ def serve(config: Config, role: str, environment: Mapping[str, str]) -> int:
     if role == "web":
         return _run_web(config, environment)
     raise ConfigError(f"role {role!r} is not all, dimse or web")
-
-
-def die_with_parent() -> None:
-    """Ask Linux to send SIGTERM when the supervising parent ends, however it ends."""
-    parent = os.environ.get(PARENT_VARIABLE)
-    if parent is None or not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != int(parent):
-        sys.exit(0)
 
 
 def _run_dimse(config: Config) -> int:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from vna.index.search import SearchIndex
 
 from dicomweb.app import create_app
 from storage_backends.memory import MemoryBackend
@@ -18,6 +17,7 @@ from vna.config import WebConfig
 from vna.index.audit import PostgresAuditLog
 from vna.index.database import Database
 from vna.index.instances import InstanceIndex
+from vna.index.search import SearchIndex
 from vna.services.health import HealthService
 from vna.services.metadata import MetadataService
 from vna.services.pixels import PixelService

@@ -26,7 +26,7 @@ def basic(name: str, password: str) -> dict[str, str]:
 
 @pytest.fixture
 def guarded(archive: Archive) -> FlaskClient:
-    return archive.app(WebConfig(host="0.0.0.0", users=USERS)).test_client()  # noqa: S104
+    return archive.app(WebConfig(host="0.0.0.0", users=USERS)).test_client()
 
 
 def test_credentials_open_the_archive(guarded: FlaskClient) -> None:
@@ -65,8 +65,8 @@ def test_a_proven_password_does_not_open_for_another(guarded: FlaskClient) -> No
     [
         (WebConfig(), 200),
         (WebConfig(host="::1"), 200),
-        (WebConfig(host="0.0.0.0"), 401),  # noqa: S104
-        (WebConfig(host="0.0.0.0", allow_anonymous=True), 200),  # noqa: S104
+        (WebConfig(host="0.0.0.0"), 401),
+        (WebConfig(host="0.0.0.0", allow_anonymous=True), 200),
         (WebConfig(users=USERS), 401),
         (WebConfig(users=USERS, allow_anonymous=True), 401),
     ],

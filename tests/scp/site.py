@@ -90,7 +90,7 @@ def make_door(
         store=StoreService(index, objects, Spool(spool_directory, SPOOL_MEMORY), audit),
         query=QueryService(SearchIndex(database)),
         retrieve=retrieve,
-        pixels=PixelService(retrieve, config.max_transcode_bytes),
+        pixels=PixelService(retrieve, 2**29),
         audit=audit,
         config=config,
         ae_title="VNA",

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from vna.index.search import SearchIndex
 
 from storage_backends.base import StorageBackend
 from storage_backends.filesystem import FilesystemBackend
 from vna.index.audit import PostgresAuditLog
 from vna.index.database import Database
 from vna.index.instances import InstanceIndex
+from vna.index.search import SearchIndex
 from vna.model.identifiers import Origin
 from vna.services.metadata import MetadataService
 from vna.services.pixels import PixelService

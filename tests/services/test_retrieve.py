@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+from typing import cast
 
 import orjson
 import pydicom
@@ -11,6 +12,7 @@ import pytest
 
 from tests import samples
 from tests.services.conftest import Bench
+from vna.dicom.part10 import file_meta
 from vna.errors import Corrupt, NotFound
 from vna.model.identifiers import Selection
 from vna.model.instances import StoredInstance
@@ -93,7 +95,7 @@ def test_every_bulk_data_uri_of_the_metadata_resolves(bench: Bench) -> None:
     prefix = f"{ROOT}/{instance.uids.study_instance_uid}/series/{instance.uids.series_instance_uid}"
     prefix += f"/instances/{instance.uids.sop_instance_uid}/bulkdata/"
     assert attributes["7FE00010"]["BulkDataURI"] == prefix + "7FE00010"
-    (item,) = attributes["54000100"]["Value"]  # type: ignore[misc]
+    (item,) = cast("list[dict[str, dict[str, str]]]", attributes["54000100"]["Value"])
     path = item["54001010"]["BulkDataURI"].removeprefix(prefix)
     waveform = bench.pixels.bulk(instance, path)
     assert waveform.read(0, waveform.length) == blob
@@ -127,10 +129,10 @@ def test_elements_behind_the_pixel_data_are_in_the_metadata(bench: Bench) -> Non
 
 def test_the_series_document_is_cached_until_the_series_changes(bench: Bench) -> None:
     uids = {"study_instance_uid": "1.2", "series_instance_uid": "1.2.9"}
-    bench.keep(samples.ct(rows=16, columns=16, **uids))  # type: ignore[arg-type]
+    bench.keep(samples.ct(rows=16, columns=16, **uids))
     first = bench.metadata.series_document("1.2", "1.2.9", ROOT)
     assert first == bench.metadata.series_document("1.2", "1.2.9", ROOT)
-    bench.keep(samples.ct(rows=16, columns=16, **uids))  # type: ignore[arg-type]
+    bench.keep(samples.ct(rows=16, columns=16, **uids))
     second = bench.metadata.series_document("1.2", "1.2.9", ROOT)
     assert first is not None
     assert second is not None
@@ -153,7 +155,7 @@ def test_dataset_as_converts_without_touching_pixels(bench: Bench) -> None:
     before = pydicom.dcmread(pydicom.filebase.DicomBytesIO(data))
     after = pydicom.dcmread(
         pydicom.filebase.DicomBytesIO(
-            samples.file_meta(samples.CT_IMAGE, "1.2", samples.EXPLICIT) + converted
+            file_meta(samples.CT_IMAGE, "1.2", samples.EXPLICIT) + converted
         )
     )
     assert after.PixelData == before.PixelData

@@ -1,1 +1,1 @@
-"""DICOM as bytes: headers, attributes, character sets, JSON. Pure: no I/O, no state."""
+"""DICOM as bytes, without I/O or state: headers, attributes, character sets, JSON, pixels."""

@@ -25,11 +25,13 @@ class Levels:
         self.last = (0, 0)
 
     def push(self, kind: int, start: int) -> None:
+        """Open a level whose content starts at `start`."""
         self.stack.append(kind)
         if len(self.stack) <= MAX_REMEMBERED_DEPTH:
             self._opened.append(start)
 
     def pop(self, content_end: int, following: int) -> None:
+        """Close the innermost level: where its content ends, and what follows its delimiter."""
         self.last = content_end, following
         if len(self._opened) == len(self.stack):
             start = self._opened.pop()

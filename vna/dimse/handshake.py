@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vna.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from vna.dimse.command import IMPLICIT_VR_LITTLE_ENDIAN
 from vna.dimse.negotiation import (
     Acceptance,
@@ -15,8 +16,6 @@ from vna.dimse.negotiation import (
 )
 from vna.dimse.pdu import (
     APPLICATION_CONTEXT_NAME,
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION_NAME,
     AnsweredContext,
     AssociateAccept,
     AssociateRequest,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import threading
@@ -131,9 +132,9 @@ class Listener:
                 self._changed.notify_all()
 
     def _serve(self, connection: _Connection) -> None:
-        if not speaks_dicom(connection.sock, self._door.config.artim_timeout):
-            log.info("not DICOM; connection closed", extra={"address": connection.address})
-            metrics.ASSOCIATIONS.labels("refused").inc()
+        first = first_byte(connection.sock, self._door.config.artim_timeout)
+        if first not in _PDU_TYPES:
+            self._turn_away(connection, first)
             return
         try:
             association = Association.accept(connection.sock, self._settings(connection))
@@ -168,6 +169,15 @@ class Listener:
             metrics.ASSOCIATIONS.labels("released").inc()
             seconds = round(time.monotonic() - started, 3)
             log.info("association ended", extra={**fields, **counts, "seconds": seconds})
+
+    def _turn_away(self, connection: _Connection, first: int | None) -> None:
+        """Whoever says nothing is a probe of a load balancer, mostly, and not worth a line."""
+        if first is None:
+            log.debug("connection without a word", extra={"address": connection.address})
+            return
+        refuse_stranger(connection.sock)
+        log.info("not DICOM; connection closed", extra={"address": connection.address})
+        metrics.ASSOCIATIONS.labels("refused").inc()
 
     def _settings(self, connection: _Connection) -> AcceptorSettings:
         config = self._door.config
@@ -216,21 +226,22 @@ class Listener:
             log.warning("rejection not audited: %s", exc, extra={"address": connection.address})
 
 
-def speaks_dicom(sock: socket.socket, patience: float) -> bool:
-    """Whether the first byte is the type of a PDU (PS3.8 9.3.1); waits `patience` seconds for it.
-
-    HTTP, TLS and other strangers get an A-ABORT (unrecognized PDU) and are closed at once.
-    """
+def first_byte(sock: socket.socket, patience: float) -> int | None:
+    """The first byte that the peer sends, left in the socket; None when none comes within `patience` seconds."""
     sock.settimeout(patience)
     try:
         first = sock.recv(1, socket.MSG_PEEK)
-        if first and first[0] not in _PDU_TYPES:
-            sock.sendall(_UNRECOGNIZED_PDU)
-            sock.shutdown(socket.SHUT_WR)
-            sock.recv(_READ_AWAY)  # unread bytes would turn the end into a reset
     except OSError:
-        return False
-    return bool(first) and first[0] in _PDU_TYPES
+        return None
+    return first[0] if first else None
+
+
+def refuse_stranger(sock: socket.socket) -> None:
+    """HTTP, TLS and others whose first byte is no PDU type (PS3.8 9.3.1) get an A-ABORT (unrecognized PDU)."""
+    with contextlib.suppress(OSError):
+        sock.sendall(_UNRECOGNIZED_PDU)
+        sock.shutdown(socket.SHUT_WR)
+        sock.recv(_READ_AWAY)  # unread bytes would turn the end into a reset
 
 
 def _count_end(error: AssociationEnded) -> None:

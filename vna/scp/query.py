@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from contextlib import closing
-from typing import cast
 
 from vna.dicom.encode import choose_charset, encode_dataset
 from vna.model.query import JsonElement, Record
@@ -40,7 +38,7 @@ def _send_matches(exchange: Exchange, request: FindRequest) -> Status:
         Status(PENDING if request.all_supported else PENDING_UNSUPPORTED_KEYS)
     )
     ae_title, context = exchange.door.ae_title, exchange.message.context
-    found = cast("Generator[Record]", exchange.door.query.find(request.query, exchange.origin))
+    found = exchange.door.query.find(request.query, exchange.origin)
     with closing(found) as records:
         for record in records:
             if exchange.cancelled():

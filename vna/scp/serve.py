@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gunicorn.app.base import BaseApplication
-from gunicorn.glogging import Logger
-from prometheus_client import multiprocess
 
 from vna.audit import AuditLog
 from vna.config import Config
+from vna.processes import ArchiveLogger, forget_metrics_of, leave_interrupts_to_parent
 from vna.scp.exchange import Door
 from vna.scp.listener import Listener
 from vna.scp.worker import LAST_BREATH, DimseWorker
@@ -101,21 +100,6 @@ def gunicorn_settings(config: Config) -> dict[str, Any]:
         "logger_class": ArchiveLogger,
         "loglevel": "debug" if config.log.level == "debug" else "warning",
         "child_exit": forget_metrics_of,
+        "when_ready": leave_interrupts_to_parent,
+        "post_worker_init": leave_interrupts_to_parent,
     }
-
-
-class ArchiveLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's log lines go where those of the archive go."""
-
-    def setup(self, cfg: Any) -> None:
-        """Called by gunicorn at start and reload."""
-        super().setup(cfg)
-        for log in (self.error_log, self.access_log):
-            log.handlers.clear()
-            log.propagate = True
-
-
-def forget_metrics_of(_server: Any, worker: Any) -> None:
-    """The gauges of a worker that has ended no longer count."""
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import orjson
 
@@ -73,10 +74,9 @@ class MetadataService:
     def attributes(self, instance: StoredInstance, bulk_root: str) -> dict[str, JsonElement]:
         """The instance's header in the DICOM JSON model, bulk data by URI."""
         uids = instance.uids
-        prefix = (
-            f"{bulk_root}/{uids.study_instance_uid}/series/{uids.series_instance_uid}"
-            f"/instances/{uids.sop_instance_uid}/bulkdata/"
-        )
+        names = (uids.study_instance_uid, uids.series_instance_uid, uids.sop_instance_uid)
+        study, series, sop_instance = (quote(name, safe="") for name in names)
+        prefix = f"{bulk_root}/{study}/series/{series}/instances/{sop_instance}/bulkdata/"
         return header_json(self._retrieve, instance, lambda path: prefix + path)
 
 

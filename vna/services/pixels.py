@@ -123,7 +123,7 @@ class PixelService:
         if instance.location.length > self._max_bytes:
             raise Unsupported(
                 f"instance {instance.uids.sop_instance_uid} has {instance.location.length} bytes, "
-                f"more than dimse.max_transcode_bytes allows to convert; it can be had as stored"
+                f"more than archive.max_transcode_bytes allows to convert; it can be had as stored"
             )
         with self._retrieve.open(instance) as reader:
             return memoryview(b"".join(chunks(reader)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from vna import metrics
 from vna.index.search import SearchIndex
@@ -17,7 +17,7 @@ class QueryService:
     def __init__(self, search: SearchIndex) -> None:
         self._search = search
 
-    def find(self, query: Query, origin: Origin) -> Iterator[Record]:
+    def find(self, query: Query, origin: Origin) -> Generator[Record, None, None]:
         """Yield the matches in a stable order; closing the iterator ends the query.
 
         Raises InvalidQuery, Unavailable.

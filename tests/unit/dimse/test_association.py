@@ -17,6 +17,7 @@ from tests.unit.dimse.peers import (
     response,
     serving,
 )
+from vna.dicom.part10 import IMPLEMENTATION_CLASS_UID
 from vna.dimse import scu
 from vna.dimse.association import Association
 from vna.dimse.command import Command, CommandField
@@ -31,7 +32,6 @@ from vna.dimse.errors import (
 )
 from vna.dimse.fragments import Data
 from vna.dimse.negotiation import UserIdentity
-from vna.dimse.pdu import IMPLEMENTATION_CLASS_UID
 from vna.dimse.settings import LOCAL_LIMIT_EXCEEDED, TEMPORARY_CONGESTION
 
 CT = scu.Instance(values.CT_STORAGE, "1.2.3.4")

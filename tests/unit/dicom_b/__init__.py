@@ -1,1 +1,0 @@
-"""Tests of matching, encoding and pixel data."""
