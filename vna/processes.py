@@ -26,7 +26,7 @@ def die_with_parent() -> None:
         sys.exit(0)
 
 
-def leave_interrupts_to_parent(*_: Any) -> None:
+def leave_interrupts_to_parent(_process: Any) -> None:
     """A hook for gunicorn's masters and workers: Ctrl-C reaches them too, but the parent stops them in order."""
     if PARENT_VARIABLE in os.environ:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

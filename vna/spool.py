@@ -196,14 +196,15 @@ class Spooled:
 
         Spans are cut at the end of the object. Raises Unavailable.
         """
-        hashers = [blake3() for _ in spans]
         whole = (0, self.size)
-        low = min((start for start, _ in spans), default=0)
-        high = min(self.size, max((start + length for start, length in spans), default=0))
+        hashers = [blake3() for _ in spans]
+        wanted = [(span, h) for span, h in zip(spans, hashers, strict=True) if span != whole]
+        low = min((start for (start, _), _ in wanted), default=0)
+        high = min(self.size, max((start + length for (start, length), _ in wanted), default=0))
         for position in range(low, high, _CHUNK):
             chunk = self._read(position, min(_CHUNK, high - position))
             with chunk:
-                for (start, length), hasher in zip(spans, hashers, strict=True):
+                for (start, length), hasher in wanted:
                     begin = max(start - position, 0)
                     end = min(start + length - position, len(chunk))
                     if begin < end:

@@ -55,6 +55,8 @@ PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 MAX_ELEMENTS = 100_000
 MAX_STEPS = 20_000_000
 MAX_WARNINGS = 32
+_PIXEL_GROUP = 0x7FE00000
+_NEVER = 2**32
 
 
 class Scanner:
@@ -77,21 +79,29 @@ class Scanner:
             self.warnings.append(text)
 
     def elements(
-        self, position: int, end: int, encoding: Encoding, *, stop_at_pixels: bool = False
+        self,
+        position: int,
+        end: int,
+        encoding: Encoding,
+        *,
+        stop_at_pixels: bool = False,
+        stop_tag: int = _NEVER,
     ) -> tuple[list[Token], int]:
         """The elements of one dataset or item in [position, end), not of its sequences.
 
         Also returns where the walk ended: at `end`, or at the header of the first pixel data
-        element when `stop_at_pixels`. An element that reaches beyond `end` is cut there, and is the
-        last.
+        element when `stop_at_pixels`, or of the first tag from `stop_tag` on. An element that
+        reaches beyond `end` is cut there, and is the last.
         """
         tokens: list[Token] = []
         walk = self._walk_implicit if encoding.implicit else self._walk_explicit
+        regular = min(stop_tag, _PIXEL_GROUP)
         while 0 <= position <= end - 8 and len(tokens) < MAX_ELEMENTS:
-            position = walk(position, end, encoding.big_endian, tokens)
+            position = walk(position, end, encoding.big_endian, tokens, regular)
             if position > end - 8 or len(tokens) >= MAX_ELEMENTS:
                 break
-            if stop_at_pixels and self.tag_at(position, encoding) in PIXEL_TAGS:
+            tag = self.tag_at(position, encoding)
+            if tag >= stop_tag or (stop_at_pixels and tag in PIXEL_TAGS):
                 return tokens, position
             position = self._irregular(position, end, encoding, tokens)
         self._steps -= len(tokens)
@@ -177,7 +187,7 @@ class Scanner:
         if top & IS_ITEM:
             passed: list[Token] = []
             walk = self._walk_implicit if encoding.implicit else self._walk_explicit
-            position = walk(position, end, encoding.big_endian, passed)
+            position = walk(position, end, encoding.big_endian, passed, _PIXEL_GROUP)
             self._steps -= len(passed)
         self._steps -= 1
         if position + 8 > end:
@@ -202,8 +212,12 @@ class Scanner:
             return IMPLICIT_LITTLE.code
         return inside.code
 
-    def _walk_explicit(self, position: int, end: int, big_endian: bool, tokens: list[Token]) -> int:
-        """Take regular elements until something needs a closer look; returns where that is."""
+    def _walk_explicit(
+        self, position: int, end: int, big_endian: bool, tokens: list[Token], stop_tag: int
+    ) -> int:
+        """Take regular elements below `stop_tag` until something needs a closer look; returns where
+        that is.
+        """
         buffer, append = self.buffer, tokens.append
         header, long = EXPLICIT_HEADER[big_endian], LONG[big_endian]
         short_vr, long_vr = SHORT_CODES.get, LONG_CODES.get
@@ -223,13 +237,16 @@ class Scanner:
                 if length == UNDEFINED_LENGTH:
                     break
             following = start + length
-            if following > end or group >= 0x7FE0:
+            tag = group << 16 | number
+            if following > end or tag >= stop_tag:
                 break
-            append((group << 16 | number, vr, start, length, False))
+            append((tag, vr, start, length, False))
             position = following
         return position
 
-    def _walk_implicit(self, position: int, end: int, big_endian: bool, tokens: list[Token]) -> int:
+    def _walk_implicit(
+        self, position: int, end: int, big_endian: bool, tokens: list[Token], stop_tag: int
+    ) -> int:
         buffer, append = self.buffer, tokens.append
         header, standard_vr = IMPLICIT_HEADER[big_endian], STANDARD_VRS.get
         limit = end - 8
@@ -239,9 +256,9 @@ class Scanner:
             group, number, length = header(buffer, position)
             start = position + 8
             following = start + length
-            if following > end or group >= 0x7FE0 or length == UNDEFINED_LENGTH:
-                break
             tag = group << 16 | number
+            if following > end or tag >= stop_tag or length == UNDEFINED_LENGTH:
+                break
             append((tag, standard_vr(tag) or implicit_vr(tag), start, length, False))
             position = following
         return position

@@ -6,20 +6,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vna.dicom.deflate import FIRST_BYTES, MAX_HEADER_BYTES, inflate
-from vna.dicom.elements import Scanner, Token
+from vna.dicom.attribute_reader import AttributeReader
+from vna.dicom.elements import Scanner
 from vna.dicom.encoding import UNDEFINED_LENGTH, Buffer, Encoding
-from vna.dicom.envelope import (
-    NATIVE_UIDS,
-    Envelope,
-    Syntax,
-    dataset_start,
-    find_syntax,
-    read_envelope,
-)
+from vna.dicom.envelope import NATIVE_UIDS, Envelope, Syntax, find_syntax, read_envelope
 from vna.dicom.frames import PixelFacts, Pixels, encapsulated_pixels, native_pixels
+from vna.dicom.header_elements import Dataset, Recent
 from vna.dicom.identity import Identity, Known, identify
-from vna.dicom.index_values import AttributeReader
+from vna.dicom.level_cache import LevelCache
 from vna.errors import InvalidInstance
 from vna.model.frames import FrameTable
 from vna.model.identifiers import InstanceUids
@@ -54,16 +48,55 @@ class Header:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Dataset:
-    """The elements found. `buffer`: the object, its dataset inflated where it was deflated;
-    `pixel_element` -1: none.
+class HeaderReader:
+    """Parses objects one after the other, reading what repeats byte for byte only once.
+
+    Shared by threads. Each remembers one header (128 KiB at most), since what a thread stores
+    mostly belongs together; the results are those of a first reading. Patient, study and series
+    attributes that repeat are the same objects: they must not be changed.
     """
 
-    buffer: Buffer
-    tokens: dict[int, Token]
-    pixel_element: int
-    is_whole: bool
+    def __init__(self) -> None:
+        self._levels = LevelCache()
+        self._recent = Recent()
+
+    def read(
+        self,
+        buffer: Buffer,
+        *,
+        sop_instance_uid: str = "",
+        sop_class_uid: str = "",
+        issuer_of_patient_id: str = "",
+    ) -> Header:
+        """As `read_header`."""
+        view: Buffer = buffer if isinstance(buffer, bytes) else memoryview(buffer)
+        envelope = read_envelope(view)
+        syntax = find_syntax(view, envelope.dataset_offset, envelope.transfer_syntax_uid)
+        scanner = Scanner(view)
+        dataset = self._recent.read(scanner, envelope.dataset_offset, syntax)
+        _refuse_directory(envelope, dataset, scanner)
+        reader = AttributeReader(dataset.elements, syntax.encoding, self._levels)
+        identity = _identify(envelope, reader, sop_instance_uid, sop_class_uid)
+        layout, pixels, declared = _layout(dataset, syntax, envelope, reader)
+        frames = pixels.frames if pixels else None
+        warnings = (
+            *envelope.warnings,
+            *filter(None, (syntax.warning,)),
+            *scanner.warnings,
+            *identity.warnings,
+            *(pixels.warnings if pixels else ()),
+        )
+        attributes = reader.levels(identity, issuer_of_patient_id)
+        return Header(
+            identity.uids,
+            identity.sop_class_uid,
+            syntax.transfer_syntax_uid,
+            attributes,
+            layout,
+            frames,
+            (declared or (frames.count if frames else 1)) if pixels else 0,
+            tuple(dict.fromkeys((*warnings, *reader.warnings))),
+        )
 
 
 def read_header(
@@ -79,82 +112,21 @@ def read_header(
     be read around is a warning, a missing SOP Class UID too. Raises InvalidInstance for a DICOMDIR,
     without a SOP Instance UID, and for UIDs that can't identify an object.
     """
-    view: Buffer = buffer if isinstance(buffer, bytes) else memoryview(buffer)
-    envelope = read_envelope(view)
-    syntax = find_syntax(view, envelope.dataset_offset, envelope.transfer_syntax_uid)
-    scanner = Scanner(view)
-    dataset = _read_dataset(scanner, envelope.dataset_offset, syntax)
-    _refuse_directory(envelope, dataset, scanner)
-    reader = AttributeReader(dataset.buffer, dataset.tokens, syntax.encoding)
-    identity = _identify(envelope, reader, sop_instance_uid, sop_class_uid)
-    layout, pixels, declared = _layout(dataset, syntax, envelope, reader)
-    frames = pixels.frames if pixels else None
-    warnings = (
-        *envelope.warnings,
-        *filter(None, (syntax.warning,)),
-        *scanner.warnings,
-        *identity.warnings,
-        *(pixels.warnings if pixels else ()),
-    )
-    attributes = reader.levels(identity, issuer_of_patient_id)
-    return Header(
-        identity.uids,
-        identity.sop_class_uid,
-        syntax.transfer_syntax_uid,
-        attributes,
-        layout,
-        frames,
-        (declared or (frames.count if frames else 1)) if pixels else 0,
-        tuple(dict.fromkeys((*warnings, *reader.warnings))),
+    return HeaderReader().read(
+        buffer,
+        sop_instance_uid=sop_instance_uid,
+        sop_class_uid=sop_class_uid,
+        issuer_of_patient_id=issuer_of_patient_id,
     )
 
 
-def _read_dataset(scanner: Scanner, dataset_offset: int, syntax: Syntax) -> _Dataset:
-    if not syntax.deflated:
-        return _scan(scanner, scanner.buffer, dataset_offset, syntax.encoding, is_whole=True)
-    stored, limit = scanner.buffer, FIRST_BYTES
-    while True:
-        part = inflate(stored, dataset_offset, limit)
-        inner = Scanner(bytes(stored[:dataset_offset]) + part.data)
-        dataset = _scan(
-            inner, inner.buffer, dataset_offset, syntax.encoding, is_whole=part.is_whole
-        )
-        done = part.is_whole or part.is_damaged or dataset.pixel_element >= 0
-        if done or limit >= MAX_HEADER_BYTES:
-            break
-        limit *= 4
-    if part.is_damaged:
-        scanner.warn("the deflated dataset is damaged")
-    elif not done:
-        scanner.warn(f"the deflated dataset is not read beyond {limit} bytes")
-    if part.is_whole or done:
-        for text in inner.warnings:
-            scanner.warn(text)
-    return dataset
-
-
-def _scan(
-    scanner: Scanner, buffer: Buffer, dataset_offset: int, encoding: Encoding, *, is_whole: bool
-) -> _Dataset:
-    end = len(buffer)
-    start = dataset_start(buffer, dataset_offset)
-    tokens, stopped = scanner.elements(start, end, encoding, stop_at_pixels=True)
-    if scanner.truncated and tokens and tokens[-1][2] + tokens[-1][3] >= end:
-        tokens.pop()  # a cut value is not the value
-    by_tag = {token[0]: token for token in tokens}
-    tags = list(by_tag)
-    if tags != sorted(tags):
-        scanner.warn("elements are out of order")
-    return _Dataset(buffer, by_tag, stopped if stopped < end else -1, is_whole)
-
-
-def _refuse_directory(envelope: Envelope, dataset: _Dataset, scanner: Scanner) -> None:
+def _refuse_directory(envelope: Envelope, dataset: Dataset, scanner: Scanner) -> None:
     is_directory = envelope.meta.get(_META_SOP_CLASS) == DIRECTORY_STORAGE
     if is_directory or (
-        _DIRECTORY_RECORDS in dataset.tokens and _SOP_INSTANCE not in dataset.tokens
+        _DIRECTORY_RECORDS in dataset.elements and _SOP_INSTANCE not in dataset.elements
     ):
         raise InvalidInstance("this is a DICOMDIR: import the files that it lists instead")
-    if not dataset.tokens:
+    if not dataset.elements:
         reason = scanner.warnings[-1] if scanner.warnings else "it is empty"
         raise InvalidInstance(f"no DICOM dataset was found: {reason}")
 
@@ -175,7 +147,7 @@ def _identify(
 
 
 def _layout(
-    dataset: _Dataset, syntax: Syntax, envelope: Envelope, reader: AttributeReader
+    dataset: Dataset, syntax: Syntax, envelope: Envelope, reader: AttributeReader
 ) -> tuple[InstanceLayout, Pixels | None, int]:
     """The layout, the pixel data if there is any, and the declared number of frames (0: none that
     is usable).
@@ -210,7 +182,7 @@ def _facts(reader: AttributeReader, tag: int, declared: int) -> PixelFacts:
 
 
 def _native(
-    dataset: _Dataset,
+    dataset: Dataset,
     syntax: Syntax,
     reader: AttributeReader,
     span: tuple[int, int],
@@ -227,13 +199,13 @@ def _native(
 
 
 def _encapsulated(
-    dataset: _Dataset, syntax: Syntax, reader: AttributeReader, offset: int, facts: PixelFacts
+    dataset: Dataset, syntax: Syntax, reader: AttributeReader, offset: int, facts: PixelFacts
 ) -> Pixels:
     uid = syntax.transfer_syntax_uid
     if uid in NATIVE_UIDS:
         reader.warn(f"pixel data of {uid} is encapsulated")
     extended = None
-    if _EXTENDED_OFFSETS in dataset.tokens:
+    if _EXTENDED_OFFSETS in dataset.elements:
         tables = (
             reader.data(tag, _MAX_TABLE_BYTES) for tag in (_EXTENDED_OFFSETS, _EXTENDED_LENGTHS)
         )
@@ -249,9 +221,9 @@ def _read_tail(
 ) -> None:
     """Elements behind the pixel data count too, where the header did not have them."""
     tokens, _ = scanner.elements(position, len(scanner.buffer), encoding)
-    found = {token[0]: token for token in tokens if token[0] < 0x7FE00000}
+    found = [token for token in tokens if token[0] < 0x7FE00000]
     if found and not scanner.truncated:
         reader.warn("elements stand behind the pixel data")
-        reader.add(found)
+        reader.add(scanner.buffer, found)
     elif scanner.truncated:
         reader.warn("bytes behind the pixel data are no elements")

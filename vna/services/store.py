@@ -6,14 +6,17 @@ import logging
 import time
 from dataclasses import dataclass
 
+from prometheus_client import Counter, Histogram
+
 from vna import metrics
 from vna.audit import AuditAction, AuditEvent, AuditLog
-from vna.dicom.header import Header, read_header
+from vna.dicom.header import Header, HeaderReader
 from vna.errors import InvalidInstance, MismatchedInstance, VnaError
 from vna.index.instances import InstanceIndex
 from vna.model.identifiers import InstanceUids, Origin
 from vna.model.instances import Location, NewInstance, Outcome, Registration
 from vna.model.keys import new_object_key
+from vna.services.digests import instance_digests
 from vna.services.storage import ObjectStore
 from vna.spool import Spool, Spooled
 
@@ -42,6 +45,13 @@ class StoreOutcome:
     conflict_id: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Meters:
+    instances: Counter
+    bytes: Counter
+    seconds: Histogram
+
+
 class StoreService:
     """Blob first, index second, acknowledge last: what `store` returns is durable."""
 
@@ -58,6 +68,8 @@ class StoreService:
         self._objects = objects
         self._audit = audit
         self._issuer = issuer_of_patient_id
+        self._headers = HeaderReader()
+        self._meters: dict[tuple[str, str], _Meters] = {}
 
     def store(
         self, spooled: Spooled, origin: Origin, expected: Expected | None = None
@@ -76,14 +88,15 @@ class StoreService:
             self._record_refusal(exc, origin, expected or Expected())
             raise
         finally:
-            metrics.INSTANCES_RECEIVED.labels(origin.door, outcome).inc()
-            metrics.BYTES_RECEIVED.labels(origin.door, outcome).inc(spooled.size)
-            metrics.STORE_SECONDS.labels(origin.door).observe(time.perf_counter() - started)
+            meters = self._meters_of(origin.door, outcome)
+            meters.instances.inc()
+            meters.bytes.inc(spooled.size)
+            meters.seconds.observe(time.perf_counter() - started)
         return stored
 
     def _store(self, spooled: Spooled, origin: Origin, expected: Expected) -> StoreOutcome:
         with spooled.buffer() as buffer:
-            header = read_header(
+            header = self._headers.read(
                 buffer,
                 sop_instance_uid=expected.sop_instance_uid,
                 sop_class_uid=expected.sop_class_uid,
@@ -104,6 +117,17 @@ class StoreService:
             warnings=header.warnings + registration.notes,
             conflict_id=registration.conflict_id,
         )
+
+    def _meters_of(self, door: str, outcome: str) -> _Meters:
+        """Looking a label up costs more than counting: both are few, so they are kept."""
+        meters = self._meters.get((door, outcome))
+        if meters is None:
+            meters = self._meters[door, outcome] = _Meters(
+                metrics.INSTANCES_RECEIVED.labels(door, outcome),
+                metrics.BYTES_RECEIVED.labels(door, outcome),
+                metrics.STORE_SECONDS.labels(door),
+            )
+        return meters
 
     def _register(self, instance: NewInstance, origin: Origin) -> Registration:
         """An object whose registration failed stays: the commit may have reached the database."""
@@ -150,22 +174,18 @@ def _check_expected(header: Header, expected: Expected) -> None:
 
 
 def _new_instance(header: Header, spooled: Spooled, location: Location) -> NewInstance:
-    layout = header.layout
-    spans = [(layout.dataset_offset, spooled.size - layout.dataset_offset)]
-    if layout.pixel_offset >= 0 and layout.pixel_offset + layout.pixel_length <= spooled.size:
-        spans.append((layout.pixel_offset, layout.pixel_length))
-    digests = spooled.digests(spans)
+    dataset_digest, pixel_digest = instance_digests(spooled, header)
     return NewInstance(
         uids=header.uids,
         sop_class_uid=header.sop_class_uid,
         transfer_syntax_uid=header.transfer_syntax_uid,
         attributes=header.attributes,
-        layout=layout,
+        layout=header.layout,
         frames=header.frames,
         number_of_frames=header.number_of_frames,
         location=location,
         object_digest=spooled.digest,
-        dataset_digest=digests[0],
-        pixel_digest=digests[1] if len(digests) > 1 else None,
+        dataset_digest=dataset_digest,
+        pixel_digest=pixel_digest,
         warnings=header.warnings,
     )
