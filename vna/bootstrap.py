@@ -32,6 +32,8 @@ from vna.services.storage import ObjectStore
 from vna.services.store import StoreService
 from vna.spool import Spool
 
+VOLATILE = "memory"
+
 
 @dataclass(frozen=True, slots=True)
 class Archive:
@@ -74,7 +76,7 @@ def build(config: Config) -> Archive:
     upgrade(database)
     index, audit = InstanceIndex(database), PostgresAuditLog(database)
     objects = ObjectStore(_backends(config, data_dir), config.storage.backend)
-    spool = Spool(config.spool_directory.resolve(), config.spool.memory_bytes)
+    spool = Spool(_spool_directory(config), config.spool.memory_bytes)
     spool.sweep()
     retrieve = RetrieveService(index, objects, audit)
     return Archive(
@@ -126,8 +128,21 @@ def prepare_data_dir(config: Config) -> Path:
     return data_dir
 
 
+def _spool_directory(config: Config) -> Path:
+    directory = config.spool_directory.expanduser().resolve()
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"cannot make spool.directory {directory}: {exc.strerror}") from exc
+    return directory
+
+
 def _backends(config: Config, data_dir: Path) -> Mapping[str, StorageBackend]:
     kind = config.storage.backend
+    if kind == VOLATILE:
+        raise ConfigError(
+            f"storage.backend {kind!r} forgets everything with its process: it is for tests; use filesystem"
+        )
     try:
         driver = open_backend(kind, config.storage.options, data_dir=data_dir)
     except StorageError as exc:

@@ -9,6 +9,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from vna.config_values import build, merge, read_environment
 from vna.errors import ConfigError
@@ -69,6 +70,7 @@ class WebConfig:
     workers: int = 0
     threads: int = 16
     drain_timeout: float = 30.0
+    read_timeout: float = 60.0
     public_url: str = ""
     allow_anonymous: bool = False
     users: Mapping[str, str] = field(default_factory=dict)
@@ -188,10 +190,12 @@ _MINIMUM: tuple[tuple[str, float, tuple[str, ...]], ...] = (
     ("dimse", 4096, ("max_pdu_length",)),
     ("web", 0, ("workers", "drain_timeout", "metadata_cache_bytes")),
     ("web", 1, ("threads", "max_results")),
+    ("web", 0.001, ("read_timeout",)),
     ("database", 1, ("pool_size",)),
     ("database", 0.001, ("connect_timeout",)),
     ("spool", 0, ("memory_bytes",)),
 )
+_HASH_METHODS = frozenset({"scrypt", "pbkdf2"})
 _CHOICES = (
     ("log", "level", ("debug", "info", "warning", "error")),
     ("log", "format", ("text", "json")),
@@ -210,6 +214,7 @@ def _check(config: Config) -> None:
             raise ConfigError(f"{section}.{key} {value!r} is not one of {', '.join(choices)}")
     _check_port("dimse.port", config.dimse.port, least=0)
     _check_port("web.port", config.web.port, least=0)
+    _check_web(config.web)
     _check_ae_title("archive.ae_title", config.archive.ae_title)
     for title in config.dimse.known_ae_titles:
         _check_ae_title("dimse.known_ae_titles", title)
@@ -221,6 +226,27 @@ def _check(config: Config) -> None:
 def _check_port(where: str, port: int, *, least: int) -> None:
     if not least <= port <= 65535:
         raise ConfigError(f"{where}: port {port} is not between {least} and 65535")
+
+
+def _check_web(web: WebConfig) -> None:
+    for name, password_hash in web.users.items():
+        _check_password_hash(name, password_hash)
+    url, parts = web.public_url, urlsplit(web.public_url)
+    is_root = (
+        parts.scheme in {"http", "https"} and parts.netloc and not (parts.query or parts.fragment)
+    )
+    if url and not is_root:
+        raise ConfigError(
+            f"web.public_url {url!r} must be a URL such as https://pacs.example.org/dicom-web"
+        )
+
+
+def _check_password_hash(name: str, password_hash: str) -> None:
+    method, *rest = password_hash.split("$")
+    if method.split(":")[0] not in _HASH_METHODS or len(rest) != 2:
+        raise ConfigError(
+            f"web.users.{name} is not a password hash: put there what `vna hash-password` prints"
+        )
 
 
 def _check_ae_title(where: str, title: str) -> None:

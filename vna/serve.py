@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import logging
 import os
 import shutil
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 _ROUND = 0.2
 _RESTART_PAUSE = 1.0
 _START_TIMEOUT = 60.0
+_PROBE_TIMEOUT = 2.0
 _STOP_MARGIN = 10.0
 
 
@@ -139,7 +141,7 @@ class Supervisor:
             if dead:
                 log.error("door %s did not start; its reason stands above", dead[0])
                 return False
-            waiting = [door for door in waiting if not accepts(door[1], door[2])]
+            waiting = [door for door in waiting if not is_up(*door)]
             time.sleep(0.05)
         return not waiting and not self.stopping
 
@@ -195,13 +197,24 @@ def check_port_is_free(door: str, host: str, port: int) -> None:
             ) from exc
 
 
-def accepts(host: str, port: int) -> bool:
-    """Whether something accepts connections there."""
+def is_up(door: str, host: str, port: int) -> bool:
+    """Whether the door accepts connections; the gateway must answer too, since its master listens before it can."""
     try:
-        with socket.create_connection((host, port), timeout=1):
+        if door == "web":
+            return _is_healthy(host, port)
+        with socket.create_connection((host, port), timeout=_PROBE_TIMEOUT):
             return True
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
+
+
+def _is_healthy(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=_PROBE_TIMEOUT)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    finally:
+        connection.close()
 
 
 def _fresh_metrics_directory(data_dir: Path) -> Path:

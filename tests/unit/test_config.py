@@ -86,7 +86,13 @@ def test_environment_wins_over_the_file_and_overrides_win_over_both(tmp_path: Pa
         ("VNA__DIMSE__KNOWN_AE_TITLES", "CT1, MR 2,", "dimse", "known_ae_titles", ("CT1", "MR 2")),
         ("VNA__DIMSE__KNOWN_AE_TITLES", "", "dimse", "known_ae_titles", ()),
         ("VNA__ARCHIVE__DATA_DIR", "/srv", "archive", "data_dir", Path("/srv")),
-        ("VNA__WEB__USERS__Alice", "hash", "web", "users", {"Alice": "hash"}),
+        (
+            "VNA__WEB__USERS__Alice",
+            "scrypt:1:1:1$s$h",
+            "web",
+            "users",
+            {"Alice": "scrypt:1:1:1$s$h"},
+        ),
         ("VNA__STORAGE__OPTIONS__root", "/x", "storage", "options", {"root": "/x"}),
     ],
 )
@@ -120,14 +126,30 @@ def test_a_destination_may_come_half_from_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["VNA__DATABASE__URL_FILE", "VNA__database__url_file", "VNA__WEB__USERS__Bob_FILE"]
+    ("name", "value"),
+    [
+        ("VNA__DATABASE__URL_FILE", "postgresql://vna:s3cret@db/vna"),
+        ("VNA__database__url_file", "postgresql://vna:s3cret@db/vna"),
+        ("VNA__WEB__USERS__Bob_FILE", "scrypt:1:1:1$salt$hash"),
+    ],
 )
-def test_secrets_come_from_files(tmp_path: Path, name: str) -> None:
+def test_secrets_come_from_files(tmp_path: Path, name: str, value: str) -> None:
     secret = tmp_path / "secret"
-    secret.write_text("postgresql://vna:s3cret@db/vna\n", encoding="utf-8")
+    secret.write_text(f"{value}\n", encoding="utf-8")
     config = load_config(None, {name: str(secret)})
-    kept = config.web.users.get("Bob") or config.database.url
-    assert kept == "postgresql://vna:s3cret@db/vna"
+    assert value == (config.web.users.get("Bob") or config.database.url)
+
+
+@pytest.mark.parametrize("password_hash", ["plain", "", "md5:1$salt$hash", "scrypt:1:1:1$salt"])
+def test_what_is_no_password_hash_is_refused(password_hash: str) -> None:
+    with pytest.raises(ConfigError, match=r"web\.users\.Bob is not a password hash"):
+        load_config(None, {"VNA__WEB__USERS__Bob": password_hash})
+
+
+@pytest.mark.parametrize("url", ["foo", "ftp://host/x", "https://", "https://host/x?y=1"])
+def test_a_public_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"web\.public_url"):
+        load_config(None, {"VNA__WEB__PUBLIC_URL": url})
 
 
 def test_a_backend_option_may_end_in_file() -> None:
@@ -307,7 +329,7 @@ def test_beyond_loopback_it_refuses_to_start_unguarded(
         (OPEN_DIMSE + "known_ae_titles = ['CT1']", "all"),
         (OPEN_DIMSE, "web"),
         (OPEN_WEB + "allow_anonymous = true", "all"),
-        (OPEN_WEB + "users = { alice = 'hash' }", "all"),
+        (OPEN_WEB + "users = { alice = 'scrypt:1:1:1$s$h' }", "all"),
         (OPEN_WEB, "dimse"),
     ],
 )
