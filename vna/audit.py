@@ -15,6 +15,7 @@ class AuditAction(StrEnum):
     INSTANCE_STORED = "instance.stored"
     INSTANCE_DUPLICATE = "instance.duplicate"
     INSTANCE_CONFLICT = "instance.conflict"
+    INSTANCE_HEALED = "instance.healed"
     INSTANCE_REFUSED = "instance.refused"
     INSTANCES_RETRIEVED = "instances.retrieved"
     ASSOCIATION_REJECTED = "association.rejected"

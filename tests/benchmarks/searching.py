@@ -19,19 +19,20 @@ from vna.model.identifiers import Level
 from vna.model.query import Filter, Query, Range, SingleValue, Wildcard
 
 _GENERATE = """
-INSERT INTO patient (issuer_of_patient_id, patient_id, patient_name, patient_birth_date, patient_sex, attributes)
-SELECT '', 'P' || n, 'name' || n || '^given', date '1930-01-01' + n % 30000, 'F',
-    jsonb_build_object('00100010', jsonb_build_object('vr', 'PN', 'Value',
+INSERT INTO patient (issuer_of_patient_id, patient_id, attributes)
+SELECT '', 'P' || n,
+    jsonb_build_object(
+        '00100010', jsonb_build_object('vr', 'PN', 'Value',
             jsonb_build_array(jsonb_build_object('Alphabetic', 'Name' || n || '^Given'))),
         '00100020', jsonb_build_object('vr', 'LO', 'Value', jsonb_build_array('P' || n)))
-FROM generate_series(1, %(studies)s / 2) AS n;
+FROM generate_series(1, :studies / 2) AS n;
 
-INSERT INTO study (patient, study_instance_uid, study_date, study_time, accession_number, study_id, attributes)
-SELECT patient.id, '1.2.3.' || patient.id || '.' || k, date '2010-01-01' + (patient.id * 2 + k)::int %% 6000,
-    time '10:00', 'A' || patient.id || k, 'S' || k,
-    jsonb_build_object(
-        '0020000D', jsonb_build_object('vr', 'UI', 'Value', jsonb_build_array('1.2.3.' || patient.id || '.' || k)),
-        '00080020', jsonb_build_object('vr', 'DA', 'Value', jsonb_build_array('20200101')))
+INSERT INTO study (patient, study_instance_uid, study_date, study_time, accession_number, study_id,
+    patient_name, patient_birth_date, attributes)
+SELECT patient.id, '1.2.3.' || patient.id || '.' || k,
+    date '2010-01-01' + (patient.id * 2 + k)::int % 6000, time '10:00', 'A' || patient.id || k, 'S' || k,
+    'name' || substr(patient_id, 2) || '^given', date '1930-01-01' + patient.id::int % 30000,
+    jsonb_build_object('00080020', jsonb_build_object('vr', 'DA', 'Value', jsonb_build_array('20200101')))
 FROM patient, generate_series(1, 2) AS k;
 
 INSERT INTO series (study, series_instance_uid, modality, series_number, attributes)
@@ -50,7 +51,7 @@ def studies(count: int, repeats: int = 200) -> Iterator[Row]:
         ):
             upgrade(database)
             with psycopg.connect(server.url, autocommit=True) as connection:
-                connection.execute(_GENERATE.replace("%(studies)s", str(count)).replace("%%", "%"))
+                connection.execute(_GENERATE.replace(":studies", str(count)).encode())
             yield from _measure(database, count, repeats)
 
 

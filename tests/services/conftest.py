@@ -31,6 +31,7 @@ class Bench:
     """Services, and the parts under them."""
 
     backend: StorageBackend
+    store_directory: Path
     index: InstanceIndex
     store: StoreService
     query: QueryService
@@ -54,6 +55,7 @@ def make_bench(database: Database, backend: StorageBackend, spool_directory: Pat
     retrieve = RetrieveService(index, objects, audit)
     return Bench(
         backend=backend,
+        store_directory=spool_directory.parent / "store",
         index=index,
         store=StoreService(index, objects, spool, audit),
         query=QueryService(SearchIndex(database)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -9,13 +10,16 @@ import pytest
 
 from storage_backends.base import Digest, ObjectInfo
 from storage_backends.errors import BackendFull
+from storage_backends.filesystem import FilesystemBackend
 from storage_backends.memory import MemoryBackend
 from tests import samples
 from tests.services.conftest import Bench, make_bench
+from vna.dicom.part10 import file_meta
 from vna.errors import InvalidInstance, MismatchedInstance, OutOfSpace, Unavailable
 from vna.index.database import Database
 from vna.model.identifiers import Selection
 from vna.model.instances import Outcome
+from vna.services.copies import HEALED
 from vna.services.store import Expected
 
 
@@ -65,6 +69,67 @@ def test_the_same_uid_with_other_content_keeps_both_and_lists_the_conflict(bench
     again = bench.keep(second)
     assert again.outcome in {Outcome.CONFLICT, Outcome.DUPLICATE}
     assert stored_objects(bench) == 2, "the same conflicting version is kept once"
+
+
+def only_key(bench: Bench) -> str:
+    (info,) = bench.backend.scan()
+    return info.key
+
+
+def lose(bench: Bench, key: str) -> None:
+    bench.backend.delete(key)
+
+
+def damage(bench: Bench, key: str) -> None:
+    """Turn a bit round, behind the archive's back."""
+    assert isinstance(bench.backend, FilesystemBackend)
+    (path,) = bench.store_directory.rglob(key.rsplit("/", 1)[1])
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("harm", [lose, damage])
+@pytest.mark.parametrize("preamble", [b"\0\0\0\0", b"II*\0"])
+def test_sending_again_heals_what_was_lost_or_damaged(
+    bench: Bench, harm: Callable[[Bench, str], None], preamble: bytes
+) -> None:
+    data = samples.multiframe(3, SOPInstanceUID="1.2.3")
+    bench.keep(data)
+    harm(bench, only_key(bench))
+    again = preamble + data[4:]
+    outcome = bench.keep(again)
+    assert outcome.outcome is Outcome.DUPLICATE
+    assert HEALED in outcome.warnings
+    assert select(bench, "1.2.3") == [again]
+    assert bench.keep(again).warnings == ()
+
+
+def test_sending_a_conflicting_version_again_heals_it_too(bench: Bench) -> None:
+    uids = {"SOPInstanceUID": "1.2.3", "StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.9"}
+    bench.keep(samples.small(**uids, PatientComments="one"))
+    visible = only_key(bench)
+    other = samples.small(**uids, PatientComments="two")
+    bench.keep(other)
+    (lost,) = [info.key for info in bench.backend.scan() if info.key != visible]
+    bench.backend.delete(lost)
+    assert HEALED in bench.keep(other).warnings
+    assert stored_objects(bench) == 2
+    (conflict,) = bench.index.conflicts()
+    assert conflict.location is not None
+    assert bench.backend.stat(conflict.location.key).size == len(other)
+
+
+def test_the_same_bytes_under_another_transfer_syntax_are_no_duplicate(bench: Bench) -> None:
+    elements = samples.identity(SOPInstanceUID="1.2.3")
+    body = samples.dataset(elements)
+    for number, syntax in enumerate(("1.2.3.4.5.6", samples.JPEG_BASELINE)):
+        file = file_meta(samples.SECONDARY_CAPTURE, "1.2.3", syntax) + body
+        outcome = bench.keep(file)
+        assert outcome.transfer_syntax_uid == syntax
+        assert outcome.outcome is (Outcome.CONFLICT if number else Outcome.STORED)
+    assert stored_objects(bench) == 2
 
 
 def test_a_dataset_of_another_instance_than_announced_is_refused(bench: Bench) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 from psycopg import sql
 
 from storage_backends.base import Digest
+from vna.index.copies import CopyIndex
 from vna.index.database import Connection, Database
 from vna.index.known_parents import KnownParents
-from vna.index.registering import parameters_of, registration_of
+from vna.index.registering import parameters_of, registration_of, unpacked_digest
 from vna.index.sql import load
 from vna.model.frames import FrameTable, unpack_frames
 from vna.model.identifiers import InstanceUids, Origin, Selection
@@ -64,11 +65,12 @@ class Counts:
 
 
 class InstanceIndex:
-    """Which instances there are. Shared by all threads."""
+    """Which instances there are. Shared by all threads. `copies`: the objects behind their versions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known = KnownParents()
+        self.copies = CopyIndex(database)
 
     def register(self, new: NewInstance, origin: Origin) -> Registration:
         """Write everything of a received instance with its audit row, in one transaction and one round trip.
@@ -162,11 +164,6 @@ def _selecting(selection: Selection) -> tuple[sql.Composed, list[list[str]]]:
     return statement, list(narrowing.values())
 
 
-def _digest(packed: bytes) -> Digest:
-    algorithm, _, value = bytes(packed).partition(b":")
-    return Digest(algorithm.decode(), value.hex())
-
-
 def _stored_instance(row: Sequence[Any]) -> StoredInstance:
     return StoredInstance(
         instance_id=row[0],
@@ -176,8 +173,8 @@ def _stored_instance(row: Sequence[Any]) -> StoredInstance:
         number_of_frames=row[6],
         layout=InstanceLayout(*row[7:12]),
         location=Location(*row[12:16]),
-        object_digest=_digest(row[16]),
-        dataset_digest=_digest(row[17]),
+        object_digest=unpacked_digest(row[16]),
+        dataset_digest=unpacked_digest(row[17]),
     )
 
 
@@ -193,8 +190,8 @@ def _conflict(row: Sequence[Any]) -> Conflict:
         issuer_of_patient_id=row[9],
         patient_id=row[10],
         origin=Origin(*row[11:15]),
-        object_digest=_digest(row[15]),
-        dataset_digest=_digest(row[16]),
+        object_digest=unpacked_digest(row[15]),
+        dataset_digest=unpacked_digest(row[16]),
         location=None if row[17] is None else Location(*row[17:21]),
         number_of_frames=row[21],
         layout=InstanceLayout(*row[22:27]),

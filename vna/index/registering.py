@@ -39,9 +39,9 @@ def parameters_of(new: NewInstance, origin: Origin, *, with_parents: bool = True
         _array(layout),
         new.number_of_frames,
         None if new.frames is None else pack_frames(new.frames),
-        _packed(new.object_digest),
-        _packed(new.dataset_digest),
-        None if new.pixel_digest is None else _packed(new.pixel_digest),
+        packed_digest(new.object_digest),
+        packed_digest(new.dataset_digest),
+        None if new.pixel_digest is None else packed_digest(new.pixel_digest),
         [to_text(warning) for warning in new.warnings] or None,
         location.backend,
         location.key,
@@ -76,8 +76,15 @@ def _array(layout: InstanceLayout) -> str:
     return "{" + ",".join(map(str, numbers)) + "}"
 
 
-def _packed(digest: Digest) -> bytes:
+def packed_digest(digest: Digest) -> bytes:
+    """A digest as the index keeps it: algorithm, colon, raw bytes."""
     return digest.algorithm.encode() + b":" + bytes.fromhex(digest.value)
+
+
+def unpacked_digest(packed: bytes) -> Digest:
+    """The inverse of `packed_digest`."""
+    algorithm, _, value = bytes(packed).partition(b":")
+    return Digest(algorithm.decode(), value.hex())
 
 
 def _with_values(

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from storage_backends.base import ObjectReader, StorageBackend, SupportsAdopt
+from storage_backends.base import Digest, ObjectReader, StorageBackend, SupportsAdopt
+from storage_backends.digests import new_hasher
 from storage_backends.errors import BackendFull, IntegrityError, ObjectNotFound, StorageError
 from vna.errors import ConfigError, Corrupt, OutOfSpace, Unavailable, VnaError
 from vna.model.instances import Location
 from vna.spool import Spooled
+
+_CHUNK = 2**20
 
 
 @contextmanager
@@ -66,6 +69,17 @@ class ObjectStore:
             return self._backend(location).open(
                 location.key, start=location.offset + start, length=max(0, length)
             )
+
+    def is_intact(self, location: Location, digest: Digest) -> bool:
+        """Whether the object is there and its bytes are those of `digest`. Raises Unavailable when it can't be read."""
+        hasher = new_hasher(digest.algorithm)
+        try:
+            with storage_errors(), self.open(location) as reader:
+                while chunk := reader.read(_CHUNK):
+                    hasher.update(chunk)
+        except Corrupt:
+            return False
+        return bool(hasher.hexdigest() == digest.value)
 
     def remove(self, location: Location) -> None:
         """Delete an object that no index row names. Raises Unavailable."""

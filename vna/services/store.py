@@ -16,6 +16,7 @@ from vna.index.instances import InstanceIndex
 from vna.model.identifiers import InstanceUids, Origin
 from vna.model.instances import Location, NewInstance, Outcome, Registration
 from vna.model.keys import new_object_key
+from vna.services.copies import HEALED, CopyService
 from vna.services.digests import instance_digests
 from vna.services.storage import ObjectStore
 from vna.spool import Spool, Spooled
@@ -65,6 +66,7 @@ class StoreService:
     ) -> None:
         self.spool = spool
         self._index = index
+        self._copies = CopyService(index.copies, objects)
         self._objects = objects
         self._audit = audit
         self._issuer = issuer_of_patient_id
@@ -106,7 +108,10 @@ class StoreService:
         location = self._objects.keep(spooled, new_object_key())
         instance = _new_instance(header, spooled, location)
         registration = self._register(instance, origin)
-        if not registration.location_is_kept:
+        notes = header.warnings + registration.notes
+        if not registration.location_is_kept and self._copies.heal(instance, origin):
+            notes += (HEALED,)
+        elif not registration.location_is_kept:
             self._remove_duplicate(location)
         return StoreOutcome(
             outcome=registration.outcome,
@@ -114,7 +119,7 @@ class StoreService:
             sop_class_uid=header.sop_class_uid,
             transfer_syntax_uid=header.transfer_syntax_uid,
             size=spooled.size,
-            warnings=header.warnings + registration.notes,
+            warnings=notes,
             conflict_id=registration.conflict_id,
         )
 

@@ -177,7 +177,8 @@ CREATE TABLE conflict (
     correlation_id text NOT NULL
 );
 COMMENT ON TABLE conflict IS 'what waits for a person: other content under a known UID (kept whole), or a study under another patient';
-CREATE UNIQUE INDEX conflict_content ON conflict (sop_instance_uid, dataset_digest) WHERE kind = 'content';
+CREATE UNIQUE INDEX conflict_content ON conflict (sop_instance_uid, dataset_digest, transfer_syntax_uid)
+    WHERE kind = 'content';
 CREATE UNIQUE INDEX conflict_patient ON conflict (study_instance_uid, patient_id, issuer_of_patient_id)
     WHERE kind = 'patient_mismatch';
 
@@ -351,14 +352,15 @@ BEGIN
     -- written, the outcome is NULL, and the caller comes again with everything.
     is_mismatch := false;
     LOOP
-        SELECT i.id, i.dataset_digest, l.key = p_key AND l."offset" = p_offset AS is_ours INTO known
+        SELECT i.id, i.dataset_digest, i.transfer_syntax_uid, l.key = p_key AND l."offset" = p_offset AS is_ours INTO known
         FROM instance i LEFT JOIN location l ON l.instance = i.id
         WHERE i.sop_instance_uid = p_sop_uid;
         IF FOUND THEN
             IF has_created THEN
                 -- Another call was faster with this UID, perhaps in another study: leave no empty study behind.
                 RAISE EXCEPTION 'the instance was registered meanwhile' USING ERRCODE = 'serialization_failure';
-            ELSIF known.dataset_digest <> p_dataset_digest THEN
+            ELSIF known.dataset_digest <> p_dataset_digest OR known.transfer_syntax_uid <> p_syntax_uid THEN
+                -- The same bytes under another transfer syntax mean something else.
                 IF p_study IS NULL THEN
                     RETURN;
                 END IF;
@@ -474,7 +476,7 @@ BEGIN
         IF p_kind = 'content' THEN
             SELECT c.id INTO new_conflict.id FROM conflict c
             WHERE c.kind = 'content' AND c.sop_instance_uid = p_sop_uid
-                AND c.dataset_digest = p_dataset_digest;
+                AND c.dataset_digest = p_dataset_digest AND c.transfer_syntax_uid = p_syntax_uid;
         ELSE
             SELECT c.id INTO new_conflict.id FROM conflict c
             WHERE c.kind = 'patient_mismatch' AND c.study_instance_uid = p_study_uid

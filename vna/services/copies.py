@@ -1,0 +1,45 @@
+"""Before a second copy is dropped: is the first one still what it was?"""
+
+from __future__ import annotations
+
+import logging
+
+from vna.errors import Unavailable
+from vna.index.copies import CopyIndex
+from vna.model.identifiers import Origin
+from vna.model.instances import NewInstance
+from vna.services.storage import ObjectStore
+
+log = logging.getLogger(__name__)
+
+HEALED = "the copy kept before was lost or damaged; this one has taken its place"
+
+
+class CopyService:
+    """Acknowledging a duplicate promises that its content is kept, so the kept copy is read before."""
+
+    def __init__(self, copies: CopyIndex, objects: ObjectStore) -> None:
+        self._copies = copies
+        self._objects = objects
+
+    def heal(self, again: NewInstance, origin: Origin) -> bool:
+        """Whether the object of `again`, a known version, took the place of a lost or damaged one.
+
+        Raises Unavailable when that can't be told now; both objects stay then.
+        """
+        kept = self._copies.find(again)
+        if kept is None:
+            raise Unavailable("the version known a moment ago is gone; send it again")
+        if kept.location == again.location:
+            return True
+        if self._objects.is_intact(kept.location, kept.object_digest):
+            return False
+        if not self._copies.heal(kept, again, origin):
+            kept = self._copies.find(again)
+            if kept is None or kept.location != again.location:
+                raise Unavailable("the version changes at this moment; send it again")
+        log.error(
+            "a stored object was lost or damaged; the one that came again has taken its place",
+            extra={"key": kept.location.key, "correlation": origin.correlation_id},
+        )
+        return True
