@@ -38,6 +38,8 @@ _ENCODINGS = {
 _PREAMBLE_LENGTH = 128
 _SEARCHED = 1024
 _MAX_META_TEXT = 1024
+_REGULAR = b"DICM\2\0\0\0UL\4\0"
+"""How nearly every file goes on behind its preamble: prefix, then the group length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +69,22 @@ class Syntax:
 
 def read_envelope(buffer: Buffer) -> Envelope:
     """Find the file meta information, however it is written or missing. Never raises."""
+    if bytes(buffer[_PREAMBLE_LENGTH : _PREAMBLE_LENGTH + len(_REGULAR)]) == _REGULAR:
+        regular = _read_regular_meta(buffer)
+        if regular is not None:
+            return regular
     size = len(buffer)
     start, warnings = _meta_start(buffer, size)
     encoding = peek(buffer, start, size)
     if encoding is None or Scanner(buffer).tag_at(start, encoding) >> 16 != 2:
         return Envelope(start, {}, (*warnings, "no file meta information"))
-    if not warnings and not encoding.implicit and not encoding.big_endian:
-        regular = _read_regular_meta(buffer, start, encoding)
-        if regular is not None:
-            return regular
     return _read_meta(buffer, start, encoding, warnings)
 
 
-def _read_regular_meta(buffer: Buffer, start: int, encoding: Encoding) -> Envelope | None:
+def _read_regular_meta(buffer: Buffer) -> Envelope | None:
     """The meta elements in one walk, as nearly every file has them (PS3.10 7.1); None: look closer."""
-    scanner = Scanner(buffer)
-    tokens, position = scanner.elements(start, len(buffer), encoding, stop_tag=0x00030000)
+    scanner, start = Scanner(buffer), _PREAMBLE_LENGTH + 4
+    tokens, position = scanner.elements(start, len(buffer), EXPLICIT_LITTLE, stop_tag=0x00030000)
     values = {
         tag: bytes(buffer[offset : offset + length])
         for tag, vr, offset, length, _ in tokens

@@ -60,8 +60,12 @@ def parse_match(vr: str, text: str, *, tag: int = 0, comma_lists: bool = False) 
     never the value: that may be a patient's.
     """
     values = [value for value in _split(vr, text, comma_lists) if value]
-    if not values or any(not value.strip("*") for value in values):
+    if not values or not any(value.strip("*") for value in values):
         return None
+    if any(not value.strip("*") for value in values):
+        raise _invalid(
+            tag, vr, "a lone * among several values would match everything; leave it out"
+        )
     if vr not in WILDCARD_VRS and any("*" in value or "?" in value for value in values):
         raise _invalid(tag, vr, "wildcards are not allowed here; give whole values" + _or_range(vr))
     if vr in RANGE_VRS:

@@ -41,6 +41,11 @@ class Assembler:
         """Whether the dataset of the last command is still to come."""
         return self._in_data
 
+    @property
+    def data_context_id(self) -> int:
+        """The context on which a dataset is being received; 0, which none has, when there is none."""
+        return self._context_id or 0 if self._in_data else 0
+
     def take(self, fragment: Fragment) -> ReceivedCommand | memoryview | None:
         """A complete command, a piece of dataset, or None while a command is incomplete. Raises
         InvalidPdu.

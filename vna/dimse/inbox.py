@@ -114,6 +114,9 @@ class Inbox:
         """The next piece of the current dataset; None at its end."""
         connection = self._connection
         while self._assembler.is_in_data:
+            piece = connection.machine.next_data(self._assembler.data_context_id)
+            if piece is not None:
+                return piece
             event = connection.ready_event()
             if event is None:
                 connection.fill(self._patience)

@@ -26,6 +26,7 @@ LENGTH_TOLERANCE = PDV_HEADER_LENGTH  # some peers count the fragment without it
 _NOTHING = memoryview(b"")
 _PDU_HEADER = struct.Struct(">BxI")
 _PDV_HEADER = struct.Struct(">IBB")
+_BOTH_HEADERS = struct.Struct(">BxIIBB")
 
 
 class PduStream:
@@ -75,6 +76,41 @@ class PduStream:
             self._chunk = _NOTHING
             self._position = 0
             raise
+
+    def next_data(self, context_id: int) -> memoryview | None:
+        """The next piece of the dataset that is being received on this context, as `next_pdu` would
+        give it in a Fragment.
+
+        A short way for what nearly all bytes are: None when it is anything else (the end of the
+        dataset among others), or when more bytes are needed; `next_pdu` tells.
+        """
+        if not self._pdv_left and not self._begin_plain_pdv(context_id):
+            return None
+        if self._context_id != context_id or self._control & 1:
+            return None
+        start = self._position
+        data = self._chunk[start : start + self._pdv_left]
+        size = len(data)
+        if not size or (size == self._pdv_left and self._control & 2):
+            return None
+        self._position = start + size
+        self._pdv_left -= size
+        return data
+
+    def _begin_plain_pdv(self, context_id: int) -> bool:
+        """Enter a P-DATA-TF of one dataset fragment, if its headers are there and it is just that."""
+        if self._pdu_left or self._partial or self._collecting or self._broken:
+            return False
+        if len(self._chunk) - self._position < PDU_HEADER_LENGTH + PDV_HEADER_LENGTH:
+            return False
+        header = _BOTH_HEADERS.unpack_from(self._chunk, self._position)
+        kind, pdu_length, pdv_length, context, control = header
+        is_plain = kind == PduType.P_DATA_TF and pdu_length == pdv_length + 4 <= self._limit
+        if not is_plain or pdv_length <= 2 or context != context_id or control & 1:
+            return False
+        self._position += PDU_HEADER_LENGTH + PDV_HEADER_LENGTH
+        self._context_id, self._control, self._pdv_left = context, control, pdv_length - 2
+        return True
 
     def _advance(self) -> Pdu | None:
         while True:

@@ -103,6 +103,12 @@ class UpperLayer:
             if indication is not None:
                 return indication
 
+    def next_data(self, context_id: int) -> memoryview | None:
+        """The next piece of a dataset, if it is sure to be one; None: ask `next_event`."""
+        if self.state is not State.ESTABLISHED:
+            return None
+        return self._stream.next_data(context_id)
+
     def connection_indicated(self) -> None:
         """The acceptor's transport connection is there."""
         self._step(Event.CONNECTION_INDICATED)

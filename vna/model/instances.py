@@ -59,7 +59,12 @@ class InstanceLayout:
 
 @dataclass(frozen=True, slots=True)
 class NewInstance:
-    """Everything the index writes for one received instance."""
+    """Everything the index writes for one received instance.
+
+    `object_digest` is of all bytes, `pixel_digest` of the value of the pixel data; `dataset_digest` is a
+    function of the bytes behind the file meta alone and may be composed of digests of its parts. The
+    attributes may be shared with other instances: nobody changes them.
+    """
 
     uids: InstanceUids
     sop_class_uid: str

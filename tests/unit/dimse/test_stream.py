@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tracemalloc
 
 import pytest
@@ -38,13 +39,23 @@ pdus = st.one_of(
 )
 
 
-def take_all(stream: PduStream, chunks: list[bytes]) -> Merged:
+def _piece(context_id: int, data: memoryview) -> Fragment:
+    return Fragment(context_id, is_command=False, is_last=False, data=data)
+
+
+def next_either_way(stream: PduStream, context_id: int) -> Pdu | None:
+    """The short way for datasets of this context (-1: for none), then the general one."""
+    data = stream.next_data(context_id) if context_id >= 0 else None
+    return stream.next_pdu() if data is None else _piece(context_id, data)
+
+
+def take_all(stream: PduStream, chunks: list[bytes], context_id: int = -1) -> Merged:
     """Every PDU, the pieces of each PDV put together again; an error as the last entry."""
     taken: Merged = []
     open_piece: tuple[int, bool, bool, bytes] | None = None
     for chunk in chunks:
         stream.receive_data(chunk)
-        while (pdu := stream.next_pdu()) is not None:
+        while (pdu := next_either_way(stream, context_id)) is not None:
             if not isinstance(pdu, Fragment):
                 taken.append(pdu)
                 continue
@@ -61,6 +72,47 @@ def test_any_chunking_gives_one_result(data: bytes, cuts: list[int]) -> None:
     whole = take_all(PduStream(), [data])
     assert take_all(PduStream(), values.chunked(data, cuts)) == whole
     assert take_all(PduStream(), [bytes((byte,)) for byte in data]) == whole
+
+
+data_pdus = st.builds(
+    lambda items: values.p_data(*items),
+    st.lists(
+        st.tuples(st.sampled_from([1, 3]), st.integers(0, 3), st.binary(max_size=60)),
+        min_size=1,
+        max_size=2,
+    ),
+)
+
+
+@given(st.lists(data_pdus | pdus, max_size=8).map(b"".join), st.lists(st.integers(0, 999)))
+def test_the_short_way_gives_the_same_result(data: bytes, cuts: list[int]) -> None:
+    whole = take_all(PduStream(), [data])
+    assert take_all(PduStream(), values.chunked(data, cuts), context_id=1) == whole
+    assert take_all(PduStream(), [data], context_id=1) == whole
+
+
+def test_the_short_way_leaves_the_end_of_a_dataset_and_commands_to_the_general_one() -> None:
+    stream = PduStream()
+    stream.receive_data(values.p_data((1, 0, b"da")) + values.p_data((1, 2, b"ta")))
+    assert stream.next_data(3) is None
+    first = stream.next_data(1)
+    assert first is not None
+    assert bytes(first) == b"da"
+    assert stream.next_data(1) is None
+    last = stream.next_pdu()
+    assert isinstance(last, Fragment)
+    assert (last.is_last, bytes(last.data)) == (True, b"ta")
+    stream.receive_data(values.p_data((1, 1, b"co")))
+    assert stream.next_data(1) is None
+
+
+def test_the_short_way_believes_no_length() -> None:
+    stream = PduStream(16384)
+    stream.receive_data(b"\x04\0" + struct.pack(">IIBB", 2**32 - 1, 2**32 - 5, 1, 0) + bytes(9))
+    assert stream.next_data(1) is None
+    with pytest.raises(InvalidPdu):
+        stream.next_pdu()
+    assert stream.next_data(1) is None
 
 
 @given(st.lists(pdus, min_size=1, max_size=5))
