@@ -212,8 +212,7 @@ def _check(config: Config) -> None:
         value = getattr(getattr(config, section), key)
         if value not in choices:
             raise ConfigError(f"{section}.{key} {value!r} is not one of {', '.join(choices)}")
-    _check_port("dimse.port", config.dimse.port, least=0)
-    _check_port("web.port", config.web.port, least=0)
+    _check_ports(config)
     _check_web(config.web)
     _check_ae_title("archive.ae_title", config.archive.ae_title)
     for title in config.dimse.known_ae_titles:
@@ -221,6 +220,13 @@ def _check(config: Config) -> None:
     for title, destination in config.dimse.destinations.items():
         _check_ae_title("dimse.destinations", title)
         _check_port(f"dimse.destinations.{title}.port", destination.port, least=1)
+
+
+def _check_ports(config: Config) -> None:
+    _check_port("dimse.port", config.dimse.port, least=1)
+    _check_port("web.port", config.web.port, least=1)
+    if config.dimse.port == config.web.port:
+        raise ConfigError(f"dimse.port and web.port are both {config.web.port}: choose two")
 
 
 def _check_port(where: str, port: int, *, least: int) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import http.client
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -89,12 +91,12 @@ class Supervisor:
         for door, host, port in self._doors():
             check_port_is_free(door, host, port)
         data_dir = prepare_data_dir(self.config)
-        with build(self.config) as archive:
+        with only_server(data_dir), metrics_directory() as metrics, build(self.config) as archive:
             variables = {
                 **os.environ,
                 **self.environment,
                 PARENT_VARIABLE: str(os.getpid()),
-                METRICS_VARIABLE: str(_fresh_metrics_directory(data_dir)),
+                METRICS_VARIABLE: str(metrics),
                 "VNA__ARCHIVE__DATA_DIR": str(data_dir),
                 "VNA__DATABASE__URL": archive.database.url,
             }
@@ -217,8 +219,23 @@ def _is_healthy(host: str, port: int) -> bool:
         connection.close()
 
 
-def _fresh_metrics_directory(data_dir: Path) -> Path:
-    directory = data_dir / "run" / "metrics"
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    return directory
+@contextlib.contextmanager
+def only_server(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory's lock, which the kernel drops with this process. Raises ConfigError when it is held."""
+    with (data_dir / "serve.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise ConfigError(
+                f"another archive serves {data_dir}: stop it, or choose another archive.data_dir"
+            ) from exc
+        yield
+
+
+@contextlib.contextmanager
+def metrics_directory() -> Iterator[Path]:
+    """Where the processes count together: mapped files, which must never meet a full disk, so in memory if possible."""
+    in_memory = Path("/dev/shm")  # noqa: S108
+    parent = in_memory if os.access(in_memory, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="vna-metrics-", dir=parent) as directory:
+        yield Path(directory)

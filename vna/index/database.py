@@ -19,6 +19,13 @@ Connection = psycopg.Connection[TupleRow]
 T = TypeVar("T")
 
 ATTEMPTS = 4
+# Seconds (milliseconds for tcp_user_timeout) after which a database that the network has swallowed counts as gone.
+_NETWORK = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
 _NOT_NOW = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -111,6 +118,7 @@ class Database:
         options: dict[str, Any] = {"autocommit": True, "prepare_threshold": 2}
         options["connect_timeout"] = max(2, int(self._connect_timeout))
         options["application_name"] = "vna"
+        options |= _NETWORK
         try:
             psycopg.conninfo.conninfo_to_dict(self.url)
         except psycopg.ProgrammingError as exc:

@@ -11,6 +11,7 @@ from vna.migration.candidates import Candidate, Fate, Finding, ZipMember, printa
 FREE_BYTES = 2**30
 MAX_RATIO = 200
 _ENCRYPTED = 0x1
+_ZIP_SUFFIX = ".zip"
 
 
 def zip_members(path: Path) -> Iterator[Candidate | Finding]:
@@ -29,8 +30,7 @@ def zip_members(path: Path) -> Iterator[Candidate | Finding]:
         if info.is_dir():
             continue
         member = ZipMember(path, archive, info)
-        budget -= info.file_size
-        if budget < 0:
+        if info.file_size > budget:
             yield Finding(
                 member.name,
                 Fate.REFUSED,
@@ -39,5 +39,10 @@ def zip_members(path: Path) -> Iterator[Candidate | Finding]:
             )
         elif info.flag_bits & _ENCRYPTED:
             yield Finding(member.name, Fate.REFUSED, "encrypted; unpack it first")
+        elif info.filename.lower().endswith(_ZIP_SUFFIX):
+            yield Finding(
+                member.name, Fate.REFUSED, "a zip archive inside another; unpack it first"
+            )
         else:
+            budget -= info.file_size
             yield member

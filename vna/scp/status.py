@@ -83,7 +83,10 @@ _REMEDIES: tuple[tuple[type[VnaError], str], ...] = (
     (MismatchedInstance, "the sender labels its objects wrongly; have it corrected there"),
     (InvalidInstance, "the object is damaged or no DICOM instance; have it sent again or repaired"),
     (InvalidQuery, "the request is not conformant; correct it at the peer"),
-    (Corrupt, "restore the named object from a copy and run `vna verify`"),
+    (
+        Corrupt,
+        "restore the named object from a copy, or have it sent again: it takes the lost one's place",
+    ),
     (Unsupported, "the peer must accept the stored transfer syntax"),
     (NotFound, "the object went away meanwhile; query again"),
 )

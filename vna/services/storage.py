@@ -28,15 +28,17 @@ def translate(error: StorageError) -> VnaError:
     """The archive's word for a storage error."""
     match error:
         case BackendFull():
-            return OutOfSpace(f"{error}; make room or add storage, then send again")
+            return OutOfSpace(
+                f"no room left to store: {error}; make room or add storage, then send again"
+            )
         case ObjectNotFound():
             return Corrupt(
-                f"{error}, although the index names it; run a verification of the storage"
+                f"{error}, although the index names it; restore it, or send the instance again"
             )
         case IntegrityError():
             return Corrupt(str(error))
         case _:
-            return Unavailable(str(error))
+            return Unavailable(f"the storage does not answer: {error}")
 
 
 class ObjectStore:
