@@ -76,7 +76,9 @@ def build(config: Config) -> Archive:
     upgrade(database)
     index, audit = InstanceIndex(database), PostgresAuditLog(database)
     objects = ObjectStore(_backends(config, data_dir), config.storage.backend)
-    spool = Spool(_spool_directory(config), config.spool.memory_bytes)
+    spool = Spool(
+        _spool_directory(config), config.spool.memory_bytes, config.spool.process_memory_bytes
+    )
     spool.sweep()
     retrieve = RetrieveService(index, objects, audit)
     return Archive(

@@ -90,9 +90,14 @@ class DatabaseConfig:
 
 @dataclass(frozen=True, slots=True)
 class SpoolConfig:
-    """Received bytes before they are stored; up to `memory_bytes` of one object stay in memory."""
+    """Received bytes before they are stored.
+
+    Up to `memory_bytes` of one object, and `process_memory_bytes` of all that one process receives at a time, stay
+    in memory.
+    """
 
     memory_bytes: int = 32 * 2**20
+    process_memory_bytes: int = 128 * 2**20
     directory: str = ""
 
 
@@ -193,7 +198,7 @@ _MINIMUM: tuple[tuple[str, float, tuple[str, ...]], ...] = (
     ("web", 0.001, ("read_timeout",)),
     ("database", 1, ("pool_size",)),
     ("database", 0.001, ("connect_timeout",)),
-    ("spool", 0, ("memory_bytes",)),
+    ("spool", 0, ("memory_bytes", "process_memory_bytes")),
 )
 _HASH_METHODS = frozenset({"scrypt", "pbkdf2"})
 _CHOICES = (

@@ -8,7 +8,7 @@ import io
 import mmap
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
@@ -19,6 +19,7 @@ from storage_backends.digests import BLAKE3
 from storage_backends.scratch import Scratch, ScratchFile
 from storage_backends.streams import FileStream, MemoryStream
 from vna.errors import OutOfSpace, Unavailable, VnaError
+from vna.memory_budget import MemoryBudget
 
 _CHUNK = 2**20
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -30,16 +31,21 @@ Span = tuple[int, int]
 class Spool:
     """Makes writers. Its files lie under `directory`, each process's in a sub-directory of its own.
 
-    `memory_bytes` bounds what one object may hold in memory. Shared by threads and forked children.
+    `memory_bytes` bounds what one object may hold in memory, `process_memory_bytes` what all objects of the
+    process hold together: who comes when it is used up is written to a file from the start. Shared by threads and
+    forked children.
     """
 
-    def __init__(self, directory: Path, memory_bytes: int) -> None:
+    def __init__(
+        self, directory: Path, memory_bytes: int, process_memory_bytes: int = 128 * 2**20
+    ) -> None:
         self._scratch = Scratch(directory)
         self._memory_bytes = memory_bytes
+        self._budget = MemoryBudget(process_memory_bytes)
 
     def open(self) -> SpoolWriter:
         """A writer for one object."""
-        return SpoolWriter(self._scratch, self._memory_bytes)
+        return SpoolWriter(self._scratch, self._memory_bytes, self._budget)
 
     def sweep(self) -> int:
         """Remove what dead processes left; returns the number of files. Raises Unavailable."""
@@ -54,10 +60,15 @@ class Spool:
 class SpoolWriter:
     """Takes the bytes of one object. As a context it aborts unless it was finished."""
 
-    __slots__ = ("_buffer", "_file", "_hasher", "_is_done", "_memory_bytes", "_scratch", "size")
+    __slots__ = (
+        *("_budget", "_buffer", "_file", "_granted", "_hasher", "_is_done", "_memory_bytes"),
+        *("_scratch", "size"),
+    )
 
-    def __init__(self, scratch: Scratch, memory_bytes: int) -> None:
+    def __init__(self, scratch: Scratch, memory_bytes: int, budget: MemoryBudget) -> None:
         self.size = 0
+        self._budget = budget
+        self._granted = 0
         self._scratch = scratch
         self._memory_bytes = memory_bytes
         self._buffer = bytearray()
@@ -68,12 +79,23 @@ class SpoolWriter:
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append. Raises OutOfSpace or Unavailable, and the writer is aborted then."""
         length = data.nbytes if isinstance(data, memoryview) else len(data)
-        fits = self._file is None and self.size + length <= self._memory_bytes
-        if fits and not self._is_done:
+        if self._file is None and not self._is_done and self._fits(self.size + length):
             self._buffer += data
             self.size += length
         else:
             self._write_file(data, length)
+
+    def _fits(self, size: int) -> bool:
+        """Whether `size` bytes may lie in memory; what the process allows is taken as it is needed."""
+        if size > self._memory_bytes:
+            return False
+        if size > self._granted:
+            self._granted += self._budget.take(size - self._granted)
+        return size <= self._granted
+
+    def _release(self) -> None:
+        self._budget.give(self._granted)
+        self._granted = 0
 
     def _write_file(self, data: bytes | bytearray | memoryview, length: int) -> None:
         if self._is_done:
@@ -101,7 +123,7 @@ class SpoolWriter:
         self._is_done = True
         digest = Digest(BLAKE3, self._hasher.hexdigest())
         if self._file is None:
-            return Spooled(self.size, digest, memory=self._buffer)
+            return Spooled(self.size, digest, memory=self._buffer, release=self._release)
         return Spooled(self.size, digest, file=self._file)
 
     def abort(self) -> None:
@@ -110,6 +132,7 @@ class SpoolWriter:
             return
         self._is_done = True
         self._buffer = bytearray()
+        self._release()
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.path.unlink()
@@ -133,6 +156,7 @@ class SpoolWriter:
     def _flush(self) -> None:
         self._append_to_file(self._buffer)
         self._buffer = bytearray()
+        self._release()
 
     def _append_to_file(self, data: bytes | bytearray | memoryview) -> None:
         self._hasher.update(data)
@@ -156,11 +180,13 @@ class Spooled:
         *,
         memory: bytearray | None = None,
         file: ScratchFile | None = None,
+        release: Callable[[], None] | None = None,
     ) -> None:
         self.size = size
         self.digest = digest
         self.path = file.path if file is not None else None
         self._memory = memory
+        self._release = release
         self._fd = file.fd if file is not None else -1
         self._is_closed = False
         self._lock = threading.Lock()
@@ -221,6 +247,8 @@ class Spooled:
                 return
             self._is_closed = True
         self._memory = None
+        if self._release is not None:
+            self._release()
         if self.path is not None:
             with contextlib.suppress(OSError):  # adopted, or left to the next sweep
                 self.path.unlink()

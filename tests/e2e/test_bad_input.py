@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -151,30 +152,61 @@ def test_a_client_that_goes_away_in_the_middle_leaves_nothing(archive: ArchivePr
     assert count_instances(archive, uid) == 0
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MiB."""
-    mount = tmp_path / "small"
+@contextlib.contextmanager
+def small_disk(mount: Path, megabytes: int) -> Iterator[Path]:
+    """A file system of that size; the test is skipped where none can be mounted."""
     mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(mount)]
+    options = f"size={megabytes}m,mode=755"
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(mount)]
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
         pytest.skip("mounting a small file system needs root and the right to mount")
-    yield mount
-    subprocess.run(["umount", "-l", str(mount)], check=True)
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", "-l", str(mount)], check=True)
 
 
-def test_a_full_disk_is_said_and_recovers_by_itself(small_disk: Path, tmp_path: Path) -> None:
-    environment = {
-        "VNA__STORAGE__OPTIONS__ROOT": str(small_disk / "store"),
-        "VNA__SPOOL__DIRECTORY": str(small_disk / "spool"),
-    }
-    with running_archive(tmp_path / "data", environment) as full:
-        filler = small_disk / "filler"
-        filler.write_bytes(bytes(7 * 2**20))
-        refused = item(rows=1024)
-        assert store(full.dicom_port, refused) == 0xA700
-        assert stow(full, samples.ct(rows=1024, columns=1024)) == 507
-        assert count_instances(full, refused.sop_instance_uid) == 0
+def test_a_full_store_is_said_and_recovers_by_itself(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", 8) as disk:
+        environment = {
+            "VNA__STORAGE__OPTIONS__ROOT": str(disk / "store"),
+            "VNA__SPOOL__DIRECTORY": str(disk / "spool"),
+        }
+        with running_archive(tmp_path / "data", environment) as full:
+            filler = disk / "filler"
+            filler.write_bytes(bytes(7 * 2**20))
+            refused = item(rows=1024)
+            assert store(full.dicom_port, refused) == 0xA700
+            assert stow(full, samples.ct(rows=1024, columns=1024)) == 507
+            assert count_instances(full, refused.sop_instance_uid) == 0
+            filler.unlink()
+            assert store(full.dicom_port, refused) == 0
+            assert count_instances(full, refused.sop_instance_uid) == 1
+
+
+def test_a_full_data_directory_database_included_loses_nothing(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", 400) as disk, running_archive(disk / "data") as full:
+        kept = item()
+        assert store(full.dicom_port, kept) == 0
+        filler = disk / "filler"
+        fill(filler)
+        statuses = {store(full.dicom_port, item(rows=512)) for _ in range(5)}
+        assert statuses == {0xA700}
+        assert fetch(f"http://127.0.0.1:{full.http_port}/healthz")[0] == 200
         filler.unlink()
-        assert store(full.dicom_port, refused) == 0
-        assert count_instances(full, refused.sop_instance_uid) == 1
+        await_store(full)
+        assert count_instances(full, kept.sop_instance_uid) == 1
+
+
+def fill(path: Path) -> None:
+    """Write until nothing more fits."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(65536))
+
+
+def await_store(archive: ArchiveProcess) -> None:
+    """Store until it works again, as a modality does; a database that had to restart takes a moment."""
+    deadline = time.monotonic() + 60
+    while store(archive.dicom_port, item()) != 0:
+        assert time.monotonic() < deadline, archive.log_path.read_text()

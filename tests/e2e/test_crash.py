@@ -7,13 +7,16 @@ import threading
 from pathlib import Path
 
 import orjson
+import psycopg
 import pytest
 
+from storage_backends.filesystem import FilesystemBackend
 from tests import samples
 from tests.e2e.client import Item, associate, get, send
 from tests.e2e.process import ArchiveProcess
 from tests.e2e.web import fetch
 from vna.dimse.errors import DimseError
+from vna.index.embedded import EmbeddedPostgres
 
 ASSOCIATIONS = 8
 ROUNDS = 20
@@ -58,7 +61,7 @@ class Sender(threading.Thread):
 def test_kill_9_loses_nothing_acknowledged(tmp_path: Path) -> None:
     archive = ArchiveProcess(tmp_path / "data")
     archive.start()
-    kept: dict[str, bytes] = {}
+    kept: dict[str, dict[str, bytes]] = {}
     for number in range(ROUNDS):
         study = samples.new_uid()
         enough = threading.Semaphore(0)
@@ -73,10 +76,15 @@ def test_kill_9_loses_nothing_acknowledged(tmp_path: Path) -> None:
         for sender in senders:
             sender.join(60)
         archive.start()
-        kept |= check(archive, study, senders)
+        kept[study] = check(archive, study, senders)
+    for study, acknowledged in kept.items():
+        received = get(archive.dicom_port, {"StudyInstanceUID": study}, {KIND})
+        assert {uid: received.get(uid) for uid in acknowledged} == acknowledged
     assert archive.stop() == 0
-    print(f"\n{ROUNDS} times killed, {len(kept)} acknowledged instances, each identical afterwards")
-    assert len(kept) > ROUNDS
+    check_objects(archive.data_dir)
+    count = sum(map(len, kept.values()))
+    print(f"\n{ROUNDS} times killed, {count} acknowledged instances, each identical at the end")
+    assert count > ROUNDS
 
 
 def check(archive: ArchiveProcess, study: str, senders: list[Sender]) -> dict[str, bytes]:
@@ -91,6 +99,17 @@ def check(archive: ArchiveProcess, study: str, senders: list[Sender]) -> dict[st
     assert visible <= set().union(*(sender.offered for sender in senders))
     assert not list((archive.data_dir / "spool").glob("*")), "the spool was not swept"
     return acknowledged
+
+
+def check_objects(data_dir: Path) -> None:
+    """Every row of the index has its whole object."""
+    with EmbeddedPostgres.start(data_dir) as server, psycopg.connect(server.url) as connection:
+        rows = dict(connection.execute('SELECT key, "offset" + length FROM location').fetchall())
+    backend = FilesystemBackend(data_dir / "objects")
+    sizes = {info.key: info.size for info in backend.scan()}
+    backend.close()
+    assert rows
+    assert {key: sizes.get(key) for key in rows} == rows
 
 
 def visible_instances(archive: ArchiveProcess, study: str) -> set[str]:

@@ -24,8 +24,10 @@ from tests.benchmarks.raw_client import (
     read_pdu,
 )
 from tests.e2e.client import Item, get, store
-from tests.e2e.process import ArchiveProcess, running_archive
+from tests.e2e.process import ArchiveProcess, free_port, running_archive
 from tests.e2e.web import fetch
+from vna.errors import ConfigError
+from vna.serve import check_port_is_free
 
 CT = (samples.CT_IMAGE, samples.EXPLICIT)
 SUCCESS = b"\x00\x00\x00\x09\x02\x00\x00\x00\x00\x00"
@@ -158,6 +160,47 @@ def test_two_archives_side_by_side_know_nothing_of_each_other(
         query = f"instances?SOPInstanceUID={mine.sop_instance_uid}"
         assert len(orjson.loads(fetch(f"{other.root}/{query}")[1])) == 1
         assert orjson.loads(fetch(f"{archive.root}/{query}")[1]) == []
+
+
+def test_a_second_server_on_the_same_data_directory_is_refused(archive: ArchiveProcess) -> None:
+    result = cli(
+        *("serve", "--data-dir", str(archive.data_dir)),
+        *("--dicom-port", str(free_port()), "--http-port", str(free_port())),
+    )
+    assert result.returncode == 2
+    assert f"another archive serves {archive.data_dir}" in result.stderr
+    assert store(archive.dicom_port, item()) == 0
+
+
+def test_kill_9_of_the_parent_alone_ends_the_doors_and_the_next_start_needs_no_hand(
+    tmp_path: Path,
+) -> None:
+    archive = ArchiveProcess(tmp_path / "data")
+    archive.start()
+    assert archive.process is not None
+    kept = item()
+    assert store(archive.dicom_port, kept) == 0
+    archive.process.kill()
+    archive.process.wait(60)
+    await_refusal(archive.dicom_port)
+    await_free(archive.dicom_port, archive.http_port)
+    archive.start()
+    uids = {"SOPInstanceUID": kept.sop_instance_uid, "StudyInstanceUID": study_of(archive, kept)}
+    assert get(archive.dicom_port, uids, {CT}) == {kept.sop_instance_uid: kept.dataset}
+    assert archive.stop() == 0
+
+
+def await_free(*ports: int) -> None:
+    """Wait until the ports can be bound again."""
+    deadline = time.monotonic() + 60
+    for port in ports:
+        while True:
+            try:
+                check_port_is_free("dimse", "127.0.0.1", port)
+                break
+            except ConfigError:
+                assert time.monotonic() < deadline, f"port {port} is still held"
+                threading.Event().wait(0.1)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from storage_backends.filesystem import FilesystemBackend
 from storage_backends.testing import read, sample
 from vna import spool as spool_module
 from vna.errors import OutOfSpace, Unavailable
+from vna.memory_budget import BLOCK
 from vna.spool import Spool, Spooled
 
 BOUND = 100_000
@@ -254,3 +255,39 @@ def test_a_sweep_removes_what_dead_processes_left_and_only_that(
 
 def test_a_sweep_of_a_spool_that_was_never_used_finds_nothing(tmp_path: Path) -> None:
     assert Spool(tmp_path / "never", 0).sweep() == 0
+
+
+def test_all_objects_together_hold_no_more_memory_than_the_process_may(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, memory_bytes=4 * BLOCK, process_memory_bytes=5 * BLOCK)
+    writers = [spool.open() for _ in range(3)]
+    for writer in writers:
+        writer.write(bytes(2 * BLOCK))
+    finished = [writer.finish() for writer in writers]
+    assert [item.path is None for item in finished] == [True, True, False]
+    assert all(item.size == 2 * BLOCK for item in finished)
+    finished[0].close()
+    finished[0].close()
+    with spool.open() as writer:
+        writer.write(bytes(3 * BLOCK))
+        with writer.finish() as again:
+            assert again.path is None, "what was closed makes room, once"
+    assert spool._budget.left == 3 * BLOCK
+    for item in finished:
+        item.close()
+    assert spool._budget.left == 5 * BLOCK
+    spool.close()
+
+
+def test_what_outgrows_its_memory_or_is_aborted_gives_it_back(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, memory_bytes=2 * BLOCK, process_memory_bytes=4 * BLOCK)
+    with spool.open() as grown:
+        grown.write(bytes(2 * BLOCK))
+        grown.write(bytes(2**20))
+        assert spool._budget.left == 4 * BLOCK
+        grown.write(b"end")
+        with grown.finish() as item:
+            assert item.size == 2 * BLOCK + 2**20 + 3
+    with spool.open() as aborted:
+        aborted.write(b"some")
+    assert spool._budget.left == 4 * BLOCK
+    spool.close()

@@ -16,10 +16,14 @@ from vna.dicom.vrs import BINARY_VRS, SEVERAL_VRS, implicit_vr, private_vr
 from vna.errors import NotFound
 from vna.model.query import JsonElement
 
+JSON_VERSION = 2
+"""Counts the changes of what this module writes for the same bytes: caches and entity tags hold it."""
+
 MAX_DEPTH = 64
 _MAX_GUESSED_UN = 0xFFFE
 _CHARACTER_SET, _PIXEL_REPRESENTATION, _LUT_DESCRIPTOR = 0x00080005, 0x00280103, 0x00283002
 _PIXEL_HEADER = 16
+_SHORTEST_HEADER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ def dataset_json(
     dataset_offset: int,
     transfer_syntax_uid: str,
     stop: int | None = None,
+    tail: int | None = None,
     bulk_uri: Callable[[str], str] | None = None,
     bulk_threshold: int = 1024,
 ) -> dict[str, JsonElement]:
@@ -62,9 +67,10 @@ def dataset_json(
 
     Binary values longer than `bulk_threshold` bytes, and pixel data of any length, become a
     BulkDataURI made by `bulk_uri` from their path ("7FE00010", "54000100/0/54001010"); without
-    `bulk_uri` everything is inline. When the buffer goes on for 16 bytes behind `stop`, a pixel
-    data element there is listed too. Group lengths, groups 0000 and 0002, delimiters and padding
-    are left out; sequences deeper than MAX_DEPTH have no value.
+    `bulk_uri` everything is inline. When a pixel data element begins at `stop`, with 16 bytes of it
+    or all it has in the buffer, it is listed too; so are the elements from `tail` (None: there is
+    none) to the end of the buffer. Group lengths, groups 0000 and 0002, delimiters and padding are
+    left out; sequences deeper than MAX_DEPTH have no value.
     """
     limit = MAX_HEADER_BYTES if stop is None else stop - dataset_offset + _PIXEL_HEADER
     buffer, syntax = _plain(buffer, dataset_offset, transfer_syntax_uid, limit)
@@ -72,29 +78,43 @@ def dataset_json(
     writer = _Writer(Scanner(buffer), bulk_uri, bulk_threshold)
     start = dataset_start(buffer, dataset_offset)
     tokens, _ = writer.scanner.elements(start, end, syntax)
-    if stop is not None and stop + _PIXEL_HEADER <= len(buffer) and bulk_uri is not None:
-        token = writer.scanner.element_at(stop, len(buffer), syntax)
+    pixel_end = len(buffer) if tail is None else tail
+    if stop is not None and stop + _SHORTEST_HEADER <= pixel_end and bulk_uri is not None:
+        token = writer.scanner.element_at(stop, pixel_end, syntax)
         tokens += [token] if token[0] in PIXEL_TAGS else []
+    if tail is not None:
+        tokens += writer.scanner.elements(tail, len(buffer), syntax)[0]
     return writer.dataset(tokens, syntax, _Place())
 
 
 def find_element(
-    buffer: Buffer, *, dataset_offset: int, transfer_syntax_uid: str, path: str
+    buffer: Buffer,
+    *,
+    dataset_offset: int,
+    transfer_syntax_uid: str,
+    path: str,
+    stop: int | None = None,
+    tail: int | None = None,
 ) -> ElementSpan:
-    """Where the value lies that `path` means. Raises NotFound for a path that leads nowhere."""
+    """Where the value lies that `path` means; `stop` and `tail` as in `dataset_json`.
+
+    Raises NotFound for a path that leads nowhere.
+    """
     buffer, encoding = _plain(buffer, dataset_offset, transfer_syntax_uid, MAX_HEADER_BYTES)
     scanner = Scanner(buffer)
-    position, end = dataset_start(buffer, dataset_offset), len(buffer)
+    spans = [(dataset_start(buffer, dataset_offset), len(buffer) if stop is None else stop)]
+    if tail is not None:
+        spans.append((tail, len(buffer)))
     steps = path.split("/")
     if len(steps) > 2 * MAX_DEPTH + 1 or len(steps) % 2 == 0:
         raise NotFound(f"no element {path[:80]!r}")
     for tag, number in zip(steps[::2], [*steps[1::2], ""], strict=True):
-        token = _find(scanner, position, end, encoding, tag)
+        token = _find(scanner, spans, encoding, tag)
         if number == "":
             vr = _span_vr(token, encoding)
             return ElementSpan(token[2], token[3], vr, token[4] and vr != "SQ", encoding.big_endian)
         encoding = scanner.children_encoding(token, encoding)
-        position, end = _item(scanner, token, encoding, number)
+        spans = [_item(scanner, token, encoding, number)]
     raise NotFound(f"no element {path!r}")
 
 
@@ -107,11 +127,12 @@ def _plain(
     return buffer, syntax.encoding
 
 
-def _find(scanner: Scanner, position: int, end: int, encoding: Encoding, tag: str) -> Token:
-    tokens, _ = scanner.elements(position, end, encoding)
-    for token in reversed(tokens):
-        if f"{token[0]:08X}" == tag.upper():
-            return token
+def _find(scanner: Scanner, spans: list[tuple[int, int]], encoding: Encoding, tag: str) -> Token:
+    for position, end in reversed(spans):
+        tokens, _ = scanner.elements(position, end, encoding)
+        for token in reversed(tokens):
+            if f"{token[0]:08X}" == tag.upper():
+                return token
     raise NotFound(f"no element {tag[:16]!r}")
 
 

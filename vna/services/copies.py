@@ -1,4 +1,4 @@
-"""Before a second copy is dropped: is the first one still what it was?"""
+"""Before a second copy is dropped, the first one is read: it must still be what it was."""
 
 from __future__ import annotations
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from functools import partial
 
 from vna.dicom.json import dataset_json
 from vna.model.instances import StoredInstance
 from vna.model.query import JsonElement
-from vna.services.header_bytes import header_bytes, tail_bytes
+from vna.services.header_bytes import MAX_INFLATED, header_bytes
 from vna.services.retrieve import RetrieveService
+
+log = logging.getLogger(__name__)
 
 
 def header_json(
@@ -19,16 +21,19 @@ def header_json(
 
     Raises Corrupt, Unavailable.
     """
-    layout, tail = instance.layout, tail_bytes(retrieve, instance)
-    with header_bytes(retrieve, instance) as buffer:
-        describe = partial(
-            dataset_json,
+    layout = instance.layout
+    with header_bytes(retrieve, instance) as header:
+        if not header.is_whole:
+            log.warning(
+                "what stands behind the pixel data of %s is not described: its dataset inflates to more than %d bytes",
+                instance.uids.sop_instance_uid,
+                MAX_INFLATED,
+            )
+        return dataset_json(
+            header.data,
             dataset_offset=layout.dataset_offset,
-            transfer_syntax_uid=instance.transfer_syntax_uid,
+            transfer_syntax_uid=header.transfer_syntax_uid,
+            stop=layout.header_length,
+            tail=header.tail if layout.pixel_offset >= 0 else None,
             bulk_uri=bulk_uri,
         )
-        attributes = describe(buffer, stop=layout.header_length)
-        if tail:
-            # Read behind the header, not alone: the first elements say how the dataset is written.
-            attributes |= describe(bytes(buffer[: layout.header_length]) + tail)
-    return dict(sorted(attributes.items())) if tail else attributes

@@ -8,9 +8,7 @@ from typing import TypeVar
 
 from vna.dicom.codestream import split_items
 from vna.dicom.decode import PixelDescription
-from vna.dicom.deflate import inflated_object
 from vna.dicom.json import find_element
-from vna.dicom.json_values import swapped
 from vna.dicom.native import frame_to_little_endian, native_frame
 from vna.dicom.pixels import transcode
 from vna.dicom.syntaxes import (
@@ -20,18 +18,27 @@ from vna.dicom.syntaxes import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     RLE_LOSSLESS,
 )
+from vna.dicom.vrs import WORD_SIZES
 from vna.errors import NotFound, Unsupported
 from vna.model.frames import EncapsulatedFrames, FrameTable, NativeFrames
 from vna.model.instances import StoredInstance
 from vna.model.query import JsonElement
-from vna.services.header_bytes import chunks, header_bytes, is_deflated
+from vna.services.header_bytes import header_bytes
 from vna.services.header_json import header_json
+from vna.services.reading import (
+    Read,
+    fragments_reader,
+    layout_reader,
+    swapped_reader,
+    whole_object,
+)
 from vna.services.retrieve import RetrieveService
 
-Read = Callable[[int, int], bytes]
 T = TypeVar("T", int, str)
 
-PIXEL_DATA_PATHS = frozenset({"7FE00008", "7FE00009", "7FE00010"})
+_PIXEL_DATA = ("7FE00008", "7FE00009", "7FE00010")
+PIXEL_DATA_PATHS = frozenset(_PIXEL_DATA)
+_UNDEFINED_LENGTH = b"\xff" * 4
 _NATIVE_AS_EXPLICIT = frozenset(
     {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, DEFLATED_EXPLICIT_VR}
 )
@@ -51,13 +58,15 @@ class BulkData:
     """A value outside the metadata. `read(start, length)` gives its bytes, little endian; `length` in bytes.
 
     Encapsulated pixel data has no such single value: `frames` says how many parts it has instead, and
-    PixelService.frames gives them.
+    PixelService.frames gives them. Where its frames can't be told apart (video), the value is its
+    fragments one behind the other, and `transfer_syntax_uid` says what they are; else that is "".
     """
 
     vr: str
     length: int
     read: Read
     frames: int = 0
+    transfer_syntax_uid: str = ""
 
 
 class PixelService:
@@ -75,7 +84,10 @@ class PixelService:
         """
         table = self._retrieve.frame_table(instance)
         if table is None:
-            raise NotFound(f"instance {instance.uids.sop_instance_uid} has no frames to tell apart")
+            raise NotFound(
+                f"instance {instance.uids.sop_instance_uid} has no frames that can be told apart; "
+                "pixel data such as video can be had as a whole through its BulkDataURI"
+            )
         for number in numbers:
             if not 1 <= number <= table.count:
                 raise NotFound(
@@ -86,8 +98,8 @@ class PixelService:
     def _frames(
         self, instance: StoredInstance, table: FrameTable, numbers: Sequence[int]
     ) -> Iterator[Frame]:
-        read = self._reader(instance)
         stored = instance.transfer_syntax_uid
+        read = self._pixel_reader(instance)
         convert = self._conversion(instance)
         syntax = EXPLICIT_VR_LITTLE_ENDIAN if convert or stored in _NATIVE_AS_EXPLICIT else stored
         for number in numbers:
@@ -100,33 +112,22 @@ class PixelService:
                     data = b"".join(split_items(data))
             yield Frame(number, convert(data) if convert else data, syntax)
 
-    def _reader(self, instance: StoredInstance) -> Read:
-        if not is_deflated(instance):
-            return lambda start, length: self._retrieve.read(instance, start, length)
-        data = inflated_object(
-            self._whole(instance), instance.layout.dataset_offset, self._max_bytes
-        )
-        return lambda start, length: data[start : start + length]
+    def _pixel_reader(self, instance: StoredInstance) -> Read:
+        """Bytes of the pixel data by position in the layout, words in little endian."""
+        read = layout_reader(self._retrieve, instance, self._max_bytes)
+        if instance.transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN:
+            return read
+        layout = instance.layout
+        word = pixel_word(header_json(self._retrieve, instance, lambda path: path))
+        return swapped_reader(read, (layout.pixel_offset, layout.pixel_length), word)
 
     def _conversion(self, instance: StoredInstance) -> Callable[[bytes], bytes] | None:
-        syntax = instance.transfer_syntax_uid
-        if syntax not in {EXPLICIT_VR_BIG_ENDIAN, RLE_LOSSLESS}:
+        if instance.transfer_syntax_uid != RLE_LOSSLESS:
             return None
-        header = header_json(self._retrieve, instance, lambda path: path)
-        description = describe(header)
-        if syntax == RLE_LOSSLESS and description.bits_allocated != 32:
+        description = describe(header_json(self._retrieve, instance, lambda path: path))
+        if description.bits_allocated != 32:
             return None
-        vr = str(header.get("7FE00010", {}).get("vr", "OW"))
-        return lambda frame: frame_to_little_endian(frame, syntax, description, vr)
-
-    def _whole(self, instance: StoredInstance) -> memoryview:
-        if instance.location.length > self._max_bytes:
-            raise Unsupported(
-                f"instance {instance.uids.sop_instance_uid} has {instance.location.length} bytes, "
-                f"more than archive.max_transcode_bytes allows to convert; it can be had as stored"
-            )
-        with self._retrieve.open(instance) as reader:
-            return memoryview(b"".join(chunks(reader)))
+        return lambda frame: frame_to_little_endian(frame, RLE_LOSSLESS, description)
 
     def dataset_as(self, instance: StoredInstance, transfer_syntax_uid: str) -> bytes:
         """The dataset in explicit or implicit little endian, without file meta.
@@ -134,7 +135,7 @@ class PixelService:
         Raises Unsupported naming the stored syntax when it can't be converted, Corrupt, Unavailable.
         """
         return transcode(
-            self._whole(instance),
+            whole_object(self._retrieve, instance, self._max_bytes),
             dataset_offset=instance.layout.dataset_offset,
             transfer_syntax_uid=instance.transfer_syntax_uid,
             target=transfer_syntax_uid,
@@ -144,47 +145,45 @@ class PixelService:
     def bulk(self, instance: StoredInstance, path: str) -> BulkData:
         """The value that a BulkDataURI of the metadata means: `path` is "7FE00010" or "54000100/0/54001010".
 
-        Raises NotFound, Corrupt, Unavailable.
+        Raises NotFound, Unsupported, Corrupt, Unavailable; so does reading from it.
         """
+        if path.upper() in PIXEL_DATA_PATHS and instance.layout.pixel_offset >= 0:
+            return self._pixel_data(instance)
         layout = instance.layout
-        if path.upper() in PIXEL_DATA_PATHS and layout.pixel_offset >= 0:
-            table = self._retrieve.frame_table(instance)
-            if isinstance(table, EncapsulatedFrames):
-                return BulkData("OB", 0, _nothing, table.count)
-            return self._value(
-                instance, layout.pixel_offset, layout.pixel_length, self._swap(instance)
-            )
-        with header_bytes(self._retrieve, instance) as buffer:
-            span = find_element(
-                buffer,
-                dataset_offset=layout.dataset_offset,
-                transfer_syntax_uid=instance.transfer_syntax_uid,
-                path=path,
-            )
-        return self._value(
-            instance, span.offset, span.length, span.vr if span.big_endian else "", span.vr
-        )
+        with header_bytes(self._retrieve, instance) as header:
+            try:
+                span = find_element(
+                    header.data,
+                    dataset_offset=layout.dataset_offset,
+                    transfer_syntax_uid=header.transfer_syntax_uid,
+                    path=path,
+                    stop=layout.header_length,
+                    tail=header.tail if layout.pixel_offset >= 0 else None,
+                )
+            except NotFound:
+                if header.is_whole:
+                    raise
+                raise Unsupported(f"{path[:80]!r} may lie behind what is inflated") from None
+            place = header.position(span.offset, instance), span.length
+        read = layout_reader(self._retrieve, instance, self._max_bytes)
+        word = WORD_SIZES.get(span.vr, 1) if span.big_endian else 1
+        return _value(swapped_reader(read, place, word), place, span.vr)
 
-    def _swap(self, instance: StoredInstance) -> str:
-        """The VR by which pixel words are swapped, "" for little endian ones."""
-        if instance.transfer_syntax_uid != EXPLICIT_VR_BIG_ENDIAN:
-            return ""
-        header = header_json(self._retrieve, instance, lambda path: path)
-        return str(header.get("7FE00010", {}).get("vr", "OW"))
+    def _pixel_data(self, instance: StoredInstance) -> BulkData:
+        layout, table = instance.layout, self._retrieve.frame_table(instance)
+        if isinstance(table, EncapsulatedFrames):
+            return BulkData("OB", 0, _nothing, table.count)
+        read = self._pixel_reader(instance)
+        span = layout.pixel_offset, layout.pixel_length
+        if table is None and read(layout.pixel_offset - 4, 4) == _UNDEFINED_LENGTH:
+            length, joined = fragments_reader(read, span)
+            return BulkData("OB", length, joined, 0, instance.transfer_syntax_uid)
+        return _value(read, span, "OW")
 
-    def _value(
-        self, instance: StoredInstance, offset: int, size: int, swap_vr: str, vr: str = "OW"
-    ) -> BulkData:
-        read = self._reader(instance)
 
-        def piece(start: int, length: int) -> bytes:
-            if not swap_vr:
-                return read(offset + start, min(length, size - start))
-            first = start - start % 8
-            data = swapped(swap_vr, read(offset + first, min(length + 16, size - first)))
-            return data[start - first : start - first + length]
-
-        return BulkData(vr, size, piece)
+def _value(read: Read, span: tuple[int, int], vr: str) -> BulkData:
+    offset, size = span
+    return BulkData(vr, size, lambda start, length: read(offset + start, min(length, size - start)))
 
 
 def _nothing(_start: int, _length: int) -> bytes:
@@ -203,6 +202,14 @@ def describe(header: dict[str, JsonElement]) -> PixelDescription:
         planar_configuration=_first(header, "00280006", 0),
         photometric_interpretation=_first(header, "00280004", "MONOCHROME2"),
     )
+
+
+def pixel_word(header: dict[str, JsonElement]) -> int:
+    """The bytes of a word of native pixel data: OW counts by Bits Allocated (PS3.5 8.1.1, 8.2)."""
+    vr = next((str(header[tag].get("vr")) for tag in _PIXEL_DATA if tag in header), "OW")
+    if vr != "OW":
+        return WORD_SIZES.get(vr, 1)
+    return max(2, _first(header, "00280100", 16) // 8)
 
 
 def _first(header: dict[str, JsonElement], tag: str, default: T) -> T:
