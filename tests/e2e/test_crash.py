@@ -104,7 +104,9 @@ def check(archive: ArchiveProcess, study: str, senders: list[Sender]) -> dict[st
 def check_objects(data_dir: Path) -> None:
     """Every row of the index has its whole object."""
     with EmbeddedPostgres.start(data_dir) as server, psycopg.connect(server.url) as connection:
-        rows = dict(connection.execute('SELECT key, "offset" + length FROM location').fetchall())
+        rows: dict[str, int] = dict(
+            connection.execute('SELECT key, "offset" + length FROM location').fetchall()
+        )
     backend = FilesystemBackend(data_dir / "objects")
     sizes = {info.key: info.size for info in backend.scan()}
     backend.close()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
+from collections.abc import Callable
 from typing import cast
 
 import orjson
 import pydicom
 import pytest
 
+from storage_backends.base import ObjectReader
 from tests import samples
 from tests.services.conftest import Bench
 from vna.dicom.part10 import file_meta
@@ -17,6 +20,7 @@ from vna.errors import Corrupt, NotFound
 from vna.model.identifiers import Selection
 from vna.model.instances import StoredInstance
 from vna.services.header_bytes import chunks
+from vna.services.retrieve import RetrieveService
 
 ROOT = "http://archive/dicom-web/studies"
 
@@ -160,3 +164,33 @@ def test_dataset_as_converts_without_touching_pixels(bench: Bench) -> None:
     )
     assert after.PixelData == before.PixelData
     assert [element.tag for element in after] == [element.tag for element in before]
+
+
+@pytest.mark.parametrize("whole", [RetrieveService.open_part10, RetrieveService.open_dataset])
+def test_a_damaged_object_never_leaves_whole(
+    bench: Bench, whole: Callable[..., tuple[ObjectReader, int]]
+) -> None:
+    data = samples.ct(rows=64, columns=64)
+    instance = kept(bench, data)
+    (path,) = bench.store_directory.rglob(instance.location.key.rsplit("/", 1)[1])
+    damaged = bytearray(data)
+    damaged[5000] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(damaged)
+    reader, length = whole(bench.retrieve, instance)
+    passed = 0
+    with reader, pytest.raises(Corrupt, match="is damaged"):
+        while piece := reader.read(1000):
+            passed += len(piece)
+    assert passed < length
+
+
+def test_errors_in_the_middle_of_reading_are_the_archives_own(bench: Bench) -> None:
+    instance = kept(bench, samples.ct(rows=64, columns=64))
+    (path,) = bench.store_directory.rglob(instance.location.key.rsplit("/", 1)[1])
+    with bench.retrieve.open(instance) as reader:
+        reader.read(10)
+        path.chmod(0o600)
+        os.truncate(path, 100)
+        with pytest.raises(Corrupt):
+            reader.read()

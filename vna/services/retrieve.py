@@ -9,12 +9,20 @@ from typing import BinaryIO, Self
 from storage_backends.base import ObjectReader
 from vna import metrics
 from vna.audit import AuditAction, AuditEvent, AuditLog
+from vna.dicom.envelope import read_envelope
 from vna.dicom.part10 import file_meta
 from vna.index.instances import InstanceIndex
 from vna.model.frames import FrameTable
 from vna.model.identifiers import Origin, Selection
 from vna.model.instances import StoredInstance
 from vna.services.storage import ObjectStore
+from vna.services.verified import VerifiedReader
+from vna.services.views import RecentViews
+
+VIEW_SECONDS = 600.0
+_MAX_VIEWS = 10_000
+_MAX_META = 2**20
+"""A longer file meta group is nothing that was written in good faith: it is kept and not looked at."""
 
 
 class RetrieveService:
@@ -24,6 +32,7 @@ class RetrieveService:
         self._index = index
         self._objects = objects
         self._audit = audit
+        self._views = RecentViews(VIEW_SECONDS, _MAX_VIEWS)
 
     def select(self, selection: Selection) -> list[StoredInstance]:
         """The instances of `selection` by study, series and instance number; empty when it narrows nothing."""
@@ -49,19 +58,37 @@ class RetrieveService:
     def open_part10(self, instance: StoredInstance) -> tuple[ObjectReader, int]:
         """The instance as a DICOM file (PS3.10 7) and its length in bytes.
 
-        The stored bytes as they came; where they came without preamble and file meta, both are put in front.
+        The stored bytes as they came. Where preamble or prefix are missing, or the file meta does not name the
+        transfer syntax in which the dataset truly is, new ones stand in front of the stored dataset bytes.
         """
-        if instance.layout.dataset_offset:
-            return self.open(instance), instance.location.length
-        meta = file_meta(
-            instance.sop_class_uid, instance.uids.sop_instance_uid, instance.transfer_syntax_uid
-        )
-        return PrefixedReader(meta, self.open(instance)), len(meta) + instance.location.length
+        reader, start = self._open_whole(instance), instance.layout.dataset_offset
+        try:
+            head = read_exactly(reader, start) if start <= _MAX_META else b""
+        except BaseException:
+            reader.close()
+            raise
+        if not _is_true(head, instance) and start <= _MAX_META:
+            head = file_meta(
+                instance.sop_class_uid, instance.uids.sop_instance_uid, instance.transfer_syntax_uid
+            )
+        else:
+            start = len(head)
+        return PrefixedReader(head, reader), len(head) + instance.location.length - start
 
     def open_dataset(self, instance: StoredInstance) -> tuple[ObjectReader, int]:
         """The stored dataset bytes without preamble and file meta, and their length."""
-        start = instance.layout.dataset_offset
-        return self.open(instance, start=start), instance.location.length - start
+        reader, start = self._open_whole(instance), instance.layout.dataset_offset
+        try:
+            read_exactly(reader, start)
+        except BaseException:
+            reader.close()
+            raise
+        return reader, instance.location.length - start
+
+    def _open_whole(self, instance: StoredInstance) -> ObjectReader:
+        location = instance.location
+        reader = self._objects.open(location)
+        return VerifiedReader(reader, instance.object_digest, location.length, location.key)
 
     def record_retrieved(self, instances: Sequence[StoredInstance], origin: Origin) -> None:
         """Count and audit a finished delivery, one event per study. Raises Unavailable."""
@@ -79,6 +106,34 @@ class RetrieveService:
                     detail={"instances": count},
                 )
             )
+
+    def record_viewed(self, study_instance_uid: str, origin: Origin, what: str) -> None:
+        """Audit that frames, bulk data or metadata (`what`) of a study went out: once in VIEW_SECONDS for who
+        goes on looking at it, since a viewer asks thousands of times. Raises Unavailable.
+        """
+        viewing = (origin.peer, origin.address, study_instance_uid)
+        if not self._views.is_new(viewing):
+            return
+        try:
+            self._audit.record(
+                AuditEvent(
+                    AuditAction.INSTANCES_RETRIEVED,
+                    origin,
+                    study_instance_uid=study_instance_uid,
+                    detail={"view": what},
+                )
+            )
+        except BaseException:
+            self._views.forget(viewing)
+            raise
+
+
+def _is_true(head: bytes, instance: StoredInstance) -> bool:
+    """Whether `head`, all before the dataset, begins a file as PS3.10 7.1 wants it."""
+    return (
+        head[128:132] == b"DICM"
+        and read_envelope(head).transfer_syntax_uid == instance.transfer_syntax_uid
+    )
 
 
 class PrefixedReader:
@@ -103,6 +158,15 @@ class PrefixedReader:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def read_exactly(reader: ObjectReader, size: int) -> bytes:
+    """The next `size` bytes of `reader`, fewer only at its end."""
+    pieces = []
+    while size > 0 and (piece := reader.read(size)):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
 
 
 def read_fully(reader: ObjectReader) -> bytes:

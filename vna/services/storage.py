@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Self
 
 from storage_backends.base import Digest, ObjectReader, StorageBackend, SupportsAdopt
 from storage_backends.digests import new_hasher
@@ -41,6 +42,30 @@ def translate(error: StorageError) -> VnaError:
             return Unavailable(f"the storage does not answer: {error}")
 
 
+class StoredReader:
+    """A backend's reader whose errors are the archive's."""
+
+    def __init__(self, inner: ObjectReader) -> None:
+        self._inner = inner
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes, b"" at the end. Raises Corrupt, Unavailable."""
+        try:
+            return self._inner.read(size)
+        except StorageError as exc:
+            raise translate(exc) from exc
+
+    def close(self) -> None:
+        """Close the inner reader."""
+        self._inner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
 class ObjectStore:
     """Every configured backend, and the one that new objects go to."""
 
@@ -68,15 +93,16 @@ class ObjectStore:
         available = location.length - start
         length = available if length is None else min(length, available)
         with storage_errors():
-            return self._backend(location).open(
+            reader = self._backend(location).open(
                 location.key, start=location.offset + start, length=max(0, length)
             )
+        return StoredReader(reader)
 
     def is_intact(self, location: Location, digest: Digest) -> bool:
         """Whether the object is there and its bytes are those of `digest`. Raises Unavailable when it can't be read."""
         hasher = new_hasher(digest.algorithm)
         try:
-            with storage_errors(), self.open(location) as reader:
+            with self.open(location) as reader:
                 while chunk := reader.read(_CHUNK):
                     hasher.update(chunk)
         except Corrupt:

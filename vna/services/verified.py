@@ -1,0 +1,42 @@
+"""Whole objects on their way out: the last bytes leave only when all of them are what was stored."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from storage_backends.base import Digest, ObjectReader
+from storage_backends.digests import new_hasher
+from vna.errors import Corrupt
+
+
+class VerifiedReader:
+    """Everything of `inner`, hashed as it passes; `length` bytes are announced, `name` names the object in errors."""
+
+    def __init__(self, inner: ObjectReader, digest: Digest, length: int, name: str) -> None:
+        self._inner = inner
+        self._digest = digest
+        self._hasher = new_hasher(digest.algorithm)
+        self._left = length
+        self._name = name
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes, b"" at the end. Raises Corrupt instead of the last bytes when the digest differs."""
+        data = self._inner.read(size)
+        self._hasher.update(data)
+        self._left -= len(data)
+        if self._left == 0 and data and self._hasher.hexdigest() != self._digest.value:
+            raise Corrupt(
+                f"stored object {self._name} is damaged: its {self._digest.algorithm} digest differs from "
+                "the one at its reception; restore it, or send the instance again"
+            )
+        return data
+
+    def close(self) -> None:
+        """Close the inner reader."""
+        self._inner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
