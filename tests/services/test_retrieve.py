@@ -167,22 +167,27 @@ def test_dataset_as_converts_without_touching_pixels(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("whole", [RetrieveService.open_part10, RetrieveService.open_dataset])
+@pytest.mark.parametrize(
+    "rows", [64, 2048], ids=["small: not a byte leaves", "large: it breaks off"]
+)
 def test_a_damaged_object_never_leaves_whole(
-    bench: Bench, whole: Callable[..., tuple[ObjectReader, int]]
+    bench: Bench, whole: Callable[..., tuple[ObjectReader, int]], rows: int
 ) -> None:
-    data = samples.ct(rows=64, columns=64)
+    data = samples.ct(rows=rows, columns=rows)
     instance = kept(bench, data)
     (path,) = bench.store_directory.rglob(instance.location.key.rsplit("/", 1)[1])
     damaged = bytearray(data)
     damaged[5000] ^= 1
     path.chmod(0o600)
     path.write_bytes(damaged)
-    reader, length = whole(bench.retrieve, instance)
     passed = 0
-    with reader, pytest.raises(Corrupt, match="is damaged"):
-        while piece := reader.read(1000):
-            passed += len(piece)
-    assert passed < length
+    with pytest.raises(Corrupt, match="is damaged"):
+        reader, _ = whole(bench.retrieve, instance)
+        with reader:
+            while piece := reader.read(100_000):
+                passed += len(piece)
+    assert bool(passed) is (rows > 64)
+    assert passed < len(data)
 
 
 def test_errors_in_the_middle_of_reading_are_the_archives_own(bench: Bench) -> None:

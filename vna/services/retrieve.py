@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
 from storage_backends.base import ObjectReader
 from vna import metrics
@@ -23,6 +23,10 @@ VIEW_SECONDS = 600.0
 _MAX_VIEWS = 10_000
 _MAX_META = 2**20
 """A longer file meta group is nothing that was written in good faith: it is kept and not looked at."""
+
+
+_AT_ONCE = 4 * 2**20
+"""Bytes up to which an object is verified before its first byte leaves: a damaged one spoils no transfer."""
 
 
 class RetrieveService:
@@ -87,8 +91,13 @@ class RetrieveService:
 
     def _open_whole(self, instance: StoredInstance) -> ObjectReader:
         location = instance.location
-        reader = self._objects.open(location)
-        return VerifiedReader(reader, instance.object_digest, location.length, location.key)
+        reader = VerifiedReader(
+            self._objects.open(location), instance.object_digest, location.length, location.key
+        )
+        if location.length > _AT_ONCE:
+            return reader
+        with reader:
+            return cast("ObjectReader", io.BytesIO(read_fully(reader)))
 
     def record_retrieved(self, instances: Sequence[StoredInstance], origin: Origin) -> None:
         """Count and audit a finished delivery, one event per study. Raises Unavailable."""
