@@ -186,6 +186,14 @@ def test_a_full_store_keeps_nothing_and_says_so(database: Database, tmp_path: Pa
 def test_without_a_database_nothing_is_acknowledged(tmp_path: Path) -> None:
     gone = Database(f"postgresql://nobody@/none?host={tmp_path}", pool_size=1, connect_timeout=0.5)
     bench = make_bench(gone, MemoryBackend(), tmp_path / "spool")
-    with pytest.raises(Unavailable):
-        bench.keep(samples.small())
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            bench.keep(samples.small())
+    assert stored_objects(bench) == 1, "only the first attempt left an object without a row"
     gone.close()
+
+
+def test_it_goes_on_as_soon_as_the_database_is_back(bench: Bench) -> None:
+    bench.store._is_index_in_doubt = True
+    assert bench.keep(samples.small()).outcome is Outcome.STORED
+    assert not bench.store._is_index_in_doubt

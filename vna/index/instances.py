@@ -91,6 +91,10 @@ class InstanceIndex:
             self._known.add(new)
         return registration
 
+    def check(self) -> None:
+        """Ask the database something. Raises Unavailable."""
+        self._database.ping()
+
     def _register(self, parameters: list[object]) -> Registration | None:
         def call(connection: Connection) -> Sequence[Any] | None:
             return connection.execute(load("queries/register"), parameters, prepare=True).fetchone()

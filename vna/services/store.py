@@ -71,6 +71,7 @@ class StoreService:
         self._audit = audit
         self._issuer = issuer_of_patient_id
         self._headers = HeaderReader()
+        self._is_index_in_doubt = False
         self._meters: dict[tuple[str, str], _Meters] = {}
 
     def store(
@@ -105,6 +106,7 @@ class StoreService:
                 issuer_of_patient_id=self._issuer,
             )
         _check_expected(header, expected)
+        self._check_index()
         location = self._objects.keep(spooled, new_object_key())
         instance = _new_instance(header, spooled, location)
         registration = self._register(instance, origin)
@@ -134,11 +136,18 @@ class StoreService:
             )
         return meters
 
+    def _check_index(self) -> None:
+        """After a failed registration ask first: senders repeat, and an object without a row helps nobody."""
+        if self._is_index_in_doubt:
+            self._index.check()
+            self._is_index_in_doubt = False
+
     def _register(self, instance: NewInstance, origin: Origin) -> Registration:
         """An object whose registration failed stays: the commit may have reached the database."""
         try:
             return self._index.register(instance, origin)
         except VnaError:
+            self._is_index_in_doubt = True
             log.warning(
                 "object stored but not indexed; it is not visible, and the sender was told to send again",
                 extra={"key": instance.location.key, "correlation": origin.correlation_id},
