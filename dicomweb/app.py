@@ -58,6 +58,13 @@ def _keep_private(app: Flask) -> None:
     def mark(response: Response) -> Response:
         response.headers.setdefault("Cache-Control", "private, no-cache")
         response.headers["X-Content-Type-Options"] = "nosniff"
+        if request.path.startswith(ROOT) and request.method in {"GET", "HEAD"}:
+            response.vary.update(("Accept", *_also_varies()))
         return response
 
     app.after_request(mark)
+
+
+def _also_varies() -> tuple[str, ...]:
+    """Metadata come compressed to those who take them so."""
+    return ("Accept-Encoding",) if request.path.endswith("/metadata") else ()

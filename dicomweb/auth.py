@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 
 from werkzeug.datastructures import Authorization
 from werkzeug.security import check_password_hash, generate_password_hash
@@ -14,22 +16,27 @@ from dicomweb.errors import Unauthorized
 from vna.config import LOOPBACK, WebConfig
 from vna.errors import ConfigError
 
+REMEMBERED_SECONDS = 60.0
+_MAX_HASHES = 2
 _METHODS = ("scrypt", "pbkdf2")
 
 
 class Authenticator:
     """Knows the users; without any, everyone may come as long as that is safe or was allowed."""
 
-    def __init__(self, settings: WebConfig) -> None:
+    def __init__(self, settings: WebConfig, clock: Callable[[], float] = time.monotonic) -> None:
         """Raises ConfigError for a password hash that none can ever match."""
         self._users = dict(settings.users)
         self._anonymous = not self._users and (
             settings.host in LOOPBACK or settings.allow_anonymous
         )
         _check_hashes(self._users)
+        self._clock = clock
         self._secret = secrets.token_bytes(32)
-        # Password hashes are slow on purpose: what was proven once is remembered, keyed.
-        self._proven: dict[str, bytes] = {}
+        # Password hashes are slow and large on purpose (scrypt: 32 MiB): few are made at a time, and
+        # what was proven is remembered for a while under a keyed digest.
+        self._hashing = threading.BoundedSemaphore(_MAX_HASHES)
+        self._proven: dict[str, tuple[bytes, float]] = {}
         self._nobody = generate_password_hash(secrets.token_hex(8)) if self._users else ""
 
     def user(self, authorization: Authorization | None) -> str:
@@ -46,14 +53,22 @@ class Authenticator:
     def _is_proven(self, name: str, password: str) -> bool:
         message = f"{len(name)}:{name}{password}".encode("utf-8", "surrogatepass")
         digest = hmac.new(self._secret, message, hashlib.sha256).digest()
-        if hmac.compare_digest(self._proven.get(name, b""), digest):
+        if self._is_remembered(name, digest):
             return True
-        # An unknown name costs as much time as a wrong password: neither tells which users exist.
-        is_right = check_password_hash(self._users.get(name, self._nobody), password)
+        with self._hashing:
+            # Who waited may have been proven meanwhile: a viewer sends many requests at once.
+            if self._is_remembered(name, digest):
+                return True
+            # An unknown name costs as much time as a wrong password: neither tells which users exist.
+            is_right = check_password_hash(self._users.get(name, self._nobody), password)
         if is_right and name in self._users:
-            self._proven[name] = digest
+            self._proven[name] = digest, self._clock() + REMEMBERED_SECONDS
             return True
         return False
+
+    def _is_remembered(self, name: str, digest: bytes) -> bool:
+        proven, until = self._proven.get(name, (b"", 0.0))
+        return hmac.compare_digest(proven, digest) and self._clock() < until
 
 
 def _check_hashes(users: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -114,9 +115,13 @@ def decompressed(body: bytes) -> Chunks:
         rest = decompressor.unconsumed_tail
 
 
-def conditional(etag: str, respond: Callable[[], Response]) -> Response:
-    """What `respond` gives, with a weak `etag`; 304 when the client has it (RFC 9110 13.1.2)."""
-    has_it = request.if_none_match.contains_weak(etag)
+def conditional(etag: str, variant: str, respond: Callable[[], Response]) -> Response:
+    """What `respond` gives, with a weak tag of `etag` (the content) and `variant` (how it is
+    represented: form, media type, transfer syntax); 304 when the client has just that (RFC 9110
+    13.1.2). A weak tag is the same for a compressed and a plain body (8.8.3.3).
+    """
+    tag = f"{etag}-{hashlib.blake2b(variant.encode(), digest_size=4).hexdigest()}"
+    has_it = request.if_none_match.contains_weak(tag)
     response = Response(status=304) if has_it else respond()
-    response.set_etag(etag, weak=True)
+    response.set_etag(tag, weak=True)
     return response

@@ -6,10 +6,10 @@ from flask import Flask, Response, request
 
 from dicomweb.bodies import Chunks, Stream, conditional
 from dicomweb.byte_range import ByteRange, parse_range
-from dicomweb.context import correlation_id
+from dicomweb.context import correlation_id, origin
 from dicomweb.errors import BadRequest, RangeNotSatisfiable, problem
 from dicomweb.frames import answer_frames
-from dicomweb.media import OCTET_STREAM, accepted
+from dicomweb.media import OCTET_STREAM, MediaType, accepted, frame_type
 from dicomweb.metadata import selection
 from dicomweb.multipart import MultipartEncoder
 from dicomweb.negotiate import Offer, bulk_offers, choose, frame_offers
@@ -45,33 +45,44 @@ class Bulk:
         if not found:
             raise NotFound(f"the archive has no instance {instance} in series {series}")
         stored, value = found[0], self._pixels.bulk(found[0], path)
+        self._retrieve.record_viewed(study, origin(), "bulk data")
         etag = f"{stored.dataset_digest.value[:32]}-{path.replace('/', '-')}"
         if value.frames:
-            return conditional(etag, lambda: self._frames(stored, value.frames))
-        return conditional(etag, lambda: self._value(stored, value, path))
+            return self._frames(stored, value.frames, etag)
+        offer = choose(_ranges(), _offers(value))
+        location = f"{self._urls.studies()}{instance_path(stored.uids)}/bulkdata/{path}"
+        return conditional(etag, str(offer), lambda: _value(offer, value, location))
 
-    def _frames(self, stored: StoredInstance, count: int) -> Response:
-        """Encapsulated pixel data: a part for each frame."""
+    def _frames(self, stored: StoredInstance, count: int, etag: str) -> Response:
+        """Encapsulated pixel data: a part for each frame (PS3.18 8.7.3.5)."""
         frames = self._pixels.frames(stored, range(1, count + 1))
         first = next(frames)
-        ranges = accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
         offers = frame_offers([first.transfer_syntax_uid], single_part=count == 1)
+        offer = choose(_ranges(), offers)
         url = self._urls.studies() + instance_path(stored.uids)
-        return answer_frames(choose(ranges, offers), url, first, frames)
+        return conditional(etag, str(offer), lambda: answer_frames(offer, url, first, frames))
 
-    def _value(self, stored: StoredInstance, value: BulkData, path: str) -> Response:
-        ranges = accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
-        offer = choose(ranges, bulk_offers())
-        location = f"{self._urls.studies()}{instance_path(stored.uids)}/bulkdata/{path}"
-        if offer.is_multipart:
-            return _multipart(offer, value, location)
-        try:
-            wanted = parse_range(_range_header(), value.length)
-        except RangeNotSatisfiable as exc:
-            response = problem(416, str(exc))
-            response.headers["Content-Range"] = f"bytes */{value.length}"
-            return response
-        return _single(value, wanted, location)
+
+def _ranges() -> tuple[MediaType, ...]:
+    return accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
+
+
+def _offers(value: BulkData) -> list[Offer]:
+    """A video under its own media type too; other fragments without frames are only bytes."""
+    kind = frame_type(value.transfer_syntax_uid)
+    return bulk_offers((kind, OCTET_STREAM) if kind.startswith("video/") else (OCTET_STREAM,))
+
+
+def _value(offer: Offer, value: BulkData, location: str) -> Response:
+    if offer.is_multipart:
+        return _multipart(offer, value, location)
+    try:
+        wanted = parse_range(_range_header(), value.length)
+    except RangeNotSatisfiable as exc:
+        response = problem(416, str(exc))
+        response.headers["Content-Range"] = f"bytes */{value.length}"
+        return response
+    return _single(offer.kind, value, wanted, location)
 
 
 def _range_header() -> str:
@@ -79,9 +90,9 @@ def _range_header() -> str:
     return "" if "If-Range" in request.headers else request.headers.get("Range", "")
 
 
-def _single(value: BulkData, wanted: ByteRange | None, location: str) -> Response:
+def _single(kind: str, value: BulkData, wanted: ByteRange | None, location: str) -> Response:
     span = wanted or ByteRange(0, value.length, value.length)
-    response = Response(Stream(_pieces(value, span), correlation_id()), content_type=OCTET_STREAM)
+    response = Response(Stream(_pieces(value, span), correlation_id()), content_type=kind)
     response.content_length = span.length
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["Content-Location"] = location

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from dicomweb.errors import RangeNotSatisfiable
 
-_RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE)
+_RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
+_MAX_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +32,23 @@ def parse_range(header: str, size: int) -> ByteRange | None:
     Raises RangeNotSatisfiable for a range that holds no byte of the resource.
     """
     found = _RANGE.fullmatch(header.strip())
-    if found is None or not (found[1] or found[2]) or max(len(found[1]), len(found[2])) > 18:
+    if found is None or not (found[1] or found[2]):
         return None
     if not found[1]:
-        length = min(int(found[2]), size)
+        length = min(_number(found[2]), size)
         return _checked(ByteRange(size - length, length, size))
-    start = int(found[1])
-    last = min(int(found[2]), size - 1) if found[2] else size - 1
-    if found[2] and int(found[2]) < start:
+    start = _number(found[1])
+    last = _number(found[2]) if found[2] else size - 1
+    if found[2] and last < start:
         return None
+    last = min(last, size - 1)
     return _checked(ByteRange(start, last - start + 1, size))
+
+
+def _number(digits: str) -> int:
+    """`digits` as a number, huge ones as one beyond every resource."""
+    digits = digits.lstrip("0")
+    return int(digits or "0") if len(digits) <= _MAX_DIGITS else 10**_MAX_DIGITS
 
 
 def _checked(byte_range: ByteRange) -> ByteRange:

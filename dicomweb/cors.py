@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
+from dicomweb.urls import ROOT
 from vna.config import WebConfig
 
 _ALLOWED_HEADERS = "Accept, Authorization, Content-Type, Range, If-None-Match"
@@ -17,16 +18,19 @@ _MAX_AGE_SECONDS = "86400"
 def answer_options(app: Flask, settings: WebConfig) -> None:
     """Answer OPTIONS before anyone asks for credentials, and mark answers to allowed origins.
 
+    Below the DICOMweb root unknown paths are answered too: what exists is for users alone to know.
+
     `web.cors_origins` lists origins such as "https://viewer.example.org", or "*" for all; only
     origins that are named may use the credentials that a browser keeps.
     """
     origins = frozenset(origin.rstrip("/").lower() for origin in settings.cors_origins)
 
     def preflight() -> Response | None:
-        if request.method != "OPTIONS" or request.url_rule is None:
+        if request.method != "OPTIONS" or not (request.url_rule or request.path.startswith(ROOT)):
             return None
         adapter = app.create_url_adapter(request)
-        allowed = ", ".join(sorted(adapter.allowed_methods())) if adapter is not None else ""
+        methods = adapter.allowed_methods() if adapter is not None else ()
+        allowed = ", ".join(sorted({*methods, "OPTIONS"}))
         response = Response(status=204, headers={"Allow": allowed})
         if _allowed_origin(origins):
             response.headers["Access-Control-Allow-Methods"] = allowed

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from http import HTTPStatus
 
-import orjson
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from dicomweb.context import correlation_id, route
+from dicomweb.problems import PROBLEM_JSON, RETRY_AFTER_SECONDS, problem_document
 from vna.errors import (
     Corrupt,
     InvalidInstance,
@@ -22,9 +22,6 @@ from vna.errors import (
 )
 
 log = logging.getLogger(__name__)
-
-PROBLEM_JSON = "application/problem+json"
-RETRY_AFTER_SECONDS = 10
 
 
 class BadRequest(VnaError):
@@ -74,15 +71,8 @@ def status_of(error: Exception) -> HTTPStatus:
 
 def problem(status: int, detail: str, **members: object) -> Response:
     """A problem document; `members` are added to it as they are."""
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "correlation_id": correlation_id(),
-        **members,
-    }
-    response = Response(orjson.dumps(body), status=status, mimetype=PROBLEM_JSON)
+    body = problem_document(status, detail, correlation_id(), **members)
+    response = Response(body, status=status, mimetype=PROBLEM_JSON)
     if status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if status == HTTPStatus.UNAUTHORIZED:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from flask import Flask, Response, request
 
 from dicomweb.bodies import Chunks, Stream, conditional
-from dicomweb.context import correlation_id
+from dicomweb.context import correlation_id, origin
 from dicomweb.errors import BadRequest
 from dicomweb.media import accepted
 from dicomweb.metadata import selection
@@ -48,9 +48,10 @@ class Frames:
         ranges = accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
         offers = frame_offers([first.transfer_syntax_uid], single_part=len(wanted) == 1)
         offer = choose(ranges, offers)
-        etag = f"{stored.dataset_digest.value[:32]}-{first.transfer_syntax_uid}-{numbers}"
+        self._retrieve.record_viewed(study, origin(), "frames")
+        etag = f"{stored.dataset_digest.value[:32]}-{numbers}"
         url = self._urls.studies() + instance_path(stored.uids)
-        return conditional(etag, lambda: answer_frames(offer, url, first, frames))
+        return conditional(etag, str(offer), lambda: answer_frames(offer, url, first, frames))
 
 
 def answer_frames(offer: Offer, url: str, first: Frame, rest: Iterator[Frame]) -> Response:

@@ -11,13 +11,15 @@ MAX_REQUEST_LINE = 64 * 1024
 
 message.MAX_REQUEST_LINE = MAX_REQUEST_LINE
 
-worker_class = "gthread"
+worker_class = "dicomweb.worker.GatewayWorker"
+forwarder_headers = (
+    ""  # nobody in front tells this gateway where it is mounted: web.public_url does
+)
 limit_request_line = MAX_REQUEST_LINE
 keepalive = 75
 timeout = 120
 worker_tmp_dir = "/dev/shm"  # noqa: S108 – heartbeats must never wait for a disk
 accesslog = None
-control_socket_disable = True
 control_socket_disable = True  # it lies in the home directory, where two archives would meet
 logger_class = ArchiveLogger
 loglevel = "warning"

@@ -16,10 +16,11 @@ from dicomweb.bodies import (
     gather,
     json_array,
 )
-from dicomweb.context import correlation_id
+from dicomweb.context import correlation_id, origin
 from dicomweb.media import accepted
 from dicomweb.negotiate import choose_json
 from dicomweb.urls import ROOT, Urls, check_uids
+from vna.dicom.json import JSON_VERSION
 from vna.errors import NotFound
 from vna.model.identifiers import Selection
 from vna.model.instances import StoredInstance
@@ -52,6 +53,7 @@ class Metadata:
         etag = self._metadata.series_etag(study, series, root)
         if etag is None:
             raise NotFound(f"the archive has no series {series} in study {study}")
+        self._retrieve.record_viewed(study, origin(), "metadata")
 
         def respond() -> Response:
             document = self._metadata.series_document(study, series, root)
@@ -59,7 +61,7 @@ class Metadata:
                 raise NotFound(f"the archive has no series {series} in study {study}")
             return _document(document, kind)
 
-        return conditional(etag, respond)
+        return conditional(etag, kind, respond)
 
     def instances(self, study: str, series: str = "", instance: str = "") -> Response:
         """The metadata of one instance, or of all those of a study, as they are read."""
@@ -68,6 +70,7 @@ class Metadata:
         found = self._retrieve.select(selection(study, series, instance))
         if not found:
             raise NotFound(f"the archive has nothing at {request.path.removesuffix('/metadata')}")
+        self._retrieve.record_viewed(study, origin(), "metadata")
 
         def respond() -> Response:
             chunks = gather(json_array(self._metadata.objects(found, root)))
@@ -75,7 +78,7 @@ class Metadata:
                 return _json(Stream(compressed(chunks), correlation_id()), kind, is_gzip=True)
             return _json(Stream(chunks, correlation_id()), kind)
 
-        return conditional(_etag(found, root), respond)
+        return conditional(_etag(found, root), kind, respond)
 
 
 def selection(study: str, series: str = "", instance: str = "") -> Selection:
@@ -99,7 +102,6 @@ def _document(document: MetadataDocument, kind: str) -> Response:
 
 def _json(body: Stream | bytes, kind: str, *, is_gzip: bool = False) -> Response:
     response = Response(body, mimetype=kind)
-    response.vary.add("Accept-Encoding")
     if is_gzip:
         response.headers["Content-Encoding"] = "gzip"
     return response
@@ -107,7 +109,7 @@ def _json(body: Stream | bytes, kind: str, *, is_gzip: bool = False) -> Response
 
 def _etag(instances: Sequence[StoredInstance], root: str) -> str:
     """Changes with the instances, their content or the URLs inside the document."""
-    digest = hashlib.blake2b(root.encode(), digest_size=12)
+    digest = hashlib.blake2b(f"{JSON_VERSION} {root}".encode(), digest_size=12)
     for instance in instances:
         digest.update(f"{instance.instance_id}:{instance.dataset_digest.value};".encode())
     return digest.hexdigest()

@@ -15,6 +15,13 @@ from vna.spool import Spooled, SpoolWriter
 
 log = logging.getLogger(__name__)
 
+MAX_FAILURES = 10_000
+MAX_LOGGED = 20
+
+
+class TooManyFailures(VnaError):
+    """A request holds more parts that can't be stored than anyone sends in good faith."""
+
 
 class Reception:
     """Receives parts; every one ends in the report, none that broke off is stored.
@@ -31,6 +38,7 @@ class Reception:
         self._report = report
         self._writer: SpoolWriter | None = None
         self._error: VnaError | None = None
+        self._unlogged = 0
 
     def __enter__(self) -> Self:
         return self
@@ -81,6 +89,25 @@ class Reception:
     def _fail(self, error: VnaError, spooled: Spooled | None = None) -> None:
         failure = _failure(error, spooled)
         self._report.failed.append(failure)
+        if len(self._report.failed) <= MAX_LOGGED:
+            self._log(error, failure)
+        else:
+            self._unlogged += 1
+        if len(self._report.failed) > MAX_FAILURES:
+            raise TooManyFailures(
+                f"more than {MAX_FAILURES} parts could not be stored: the request is read no further"
+            )
+
+    def summarise(self) -> None:
+        """One log line for the failures that have none of their own."""
+        if self._unlogged:
+            log.warning(
+                "%d more instances of the same request were not stored",
+                self._unlogged,
+                extra={"correlation": self._origin.correlation_id},
+            )
+
+    def _log(self, error: VnaError, failure: Failure) -> None:
         log.log(
             logging.ERROR if error.transient else logging.WARNING,
             "instance not stored: %s",

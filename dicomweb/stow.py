@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import orjson
 from flask import Flask, Response, request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected
 
 from dicomweb.bodies import CHUNK_BYTES
@@ -21,7 +22,7 @@ from dicomweb.multipart import (
     TruncatedBody,
     events,
 )
-from dicomweb.reception import Reception
+from dicomweb.reception import Reception, TooManyFailures
 from dicomweb.stow_report import StowReport
 from dicomweb.urls import ROOT, Urls, check_uids
 from vna.services.store import StoreService
@@ -56,8 +57,10 @@ class Stow:
                     _receive_parts(reception, media_type)
                 else:
                     _receive_whole(reception)
-            except MultipartError as exc:
-                return _malformed(exc, report, studies_url)
+            except (MultipartError, TooManyFailures) as exc:
+                return _broken_off(exc, report, studies_url)
+            finally:
+                reception.summarise()
         if report.is_empty:
             raise BadRequest("the request holds no instance: its multipart body has no parts")
         return _answer(report, studies_url)
@@ -112,12 +115,16 @@ def _receive_whole(reception: Reception) -> None:
 
 
 def _body() -> Iterator[bytes]:
-    """The request's body in chunks. Raises TruncatedBody when the connection breaks."""
+    """The request's body in chunks. Raises TruncatedBody when the connection breaks or stalls,
+    MultipartError when the chunks of its transfer coding are malformed.
+    """
     while True:
         try:
             chunk = request.stream.read(CHUNK_BYTES)
         except (OSError, ClientDisconnected) as exc:
-            raise TruncatedBody("the connection broke off inside the body") from exc
+            raise TruncatedBody("the connection broke off or stalled inside the body") from exc
+        except ParseException as exc:
+            raise MultipartError("the body's chunked transfer coding is malformed") from exc
         if not chunk:
             return
         yield chunk
@@ -131,7 +138,9 @@ def _answer(report: StowReport, studies_url: str) -> Response:
     return response
 
 
-def _malformed(error: MultipartError, report: StowReport, studies_url: str) -> Response:
+def _broken_off(
+    error: MultipartError | TooManyFailures, report: StowReport, studies_url: str
+) -> Response:
     log.warning(
         "store request broken off: %s; %d instances before that were stored",
         error,

@@ -15,7 +15,6 @@ ROOT = "/dicom-web"
 
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_][A-Za-z0-9_.-]{0,252})(?::[0-9]{1,5})?")
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_SAFE = ":@!$&'()*+,;="
 
 
 class Urls:
@@ -48,18 +47,18 @@ class Urls:
 def instance_path(uids: InstanceUids) -> str:
     """The path of an instance behind the URL of all studies."""
     return series_path(uids.study_instance_uid, uids.series_instance_uid) + (
-        f"/instances/{quote(uids.sop_instance_uid, safe=_SAFE)}"
+        f"/instances/{quote(uids.sop_instance_uid, safe='')}"
     )
 
 
 def series_path(study_instance_uid: str, series_instance_uid: str) -> str:
     """The path of a series behind the URL of all studies."""
-    return f"{study_path(study_instance_uid)}/series/{quote(series_instance_uid, safe=_SAFE)}"
+    return f"{study_path(study_instance_uid)}/series/{quote(series_instance_uid, safe='')}"
 
 
 def study_path(study_instance_uid: str) -> str:
     """The path of a study behind the URL of all studies."""
-    return "/" + quote(study_instance_uid, safe=_SAFE)
+    return "/" + quote(study_instance_uid, safe="")
 
 
 def check_uids(**uids: str) -> None:

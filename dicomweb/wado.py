@@ -70,9 +70,8 @@ class Wado:
         if not is_single:
             return self._multipart(wanted)
         offer = offers[found[0].transfer_syntax_uid]
-        etag = f"{found[0].object_digest.value[:32]}-{offer.transfer_syntax_uid}"
         respond = self._multipart if offer.is_multipart else self._single
-        return conditional(etag, lambda: respond(wanted))
+        return conditional(found[0].object_digest.value[:32], str(offer), lambda: respond(wanted))
 
     def _single(self, wanted: Sequence[Wanted]) -> Response:
         reader, length = self._open(wanted[0])
@@ -94,14 +93,12 @@ class Wado:
             )
             for item in wanted
         ]
-        reader, _ = self._open(wanted[0])
+        reader, length = self._open(wanted[0])
         chunks = self._delivered(parts, reader, encoder.end(), origin())
         response = Response(Stream(chunks, correlation_id()))
         response.content_type = encoder.content_type
-        if all(item.is_stored and item.instance.layout.dataset_offset for item in wanted):
-            heads = sum(len(head) for head, _ in parts)
-            bodies = sum(item.instance.location.length for item in wanted)
-            response.content_length = heads + bodies + len(encoder.end())
+        if len(parts) == 1:  # of more, some may get another file meta when they are opened
+            response.content_length = len(parts[0][0]) + length + len(encoder.end())
         return response
 
     def _delivered(

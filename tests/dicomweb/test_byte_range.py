@@ -20,6 +20,9 @@ from dicomweb.errors import RangeNotSatisfiable
         ("bytes=-10", 90, 10),
         ("bytes=-1000", 0, 100),
         (" Bytes = 1 - 2 ", 1, 2),
+        ("bytes=0-" + "9" * 99, 0, 100),
+        ("bytes=-" + "9" * 99, 0, 100),
+        ("bytes=" + "0" * 99 + "7-9", 7, 3),
     ],
 )
 def test_ranges(header: str, start: int, length: int) -> None:
@@ -31,14 +34,15 @@ def test_ranges(header: str, start: int, length: int) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["", "bytes=", "bytes=-", "bytes=0-1,5-6", "items=0-1", "bytes=5-2", "bytes=0-" + "9" * 99],
+    ["", "bytes=", "bytes=-", "bytes=0-1,5-6", "items=0-1", "bytes=5-2", "bytes=٣-٤"],
 )
 def test_ranges_that_are_passed_over(header: str) -> None:
     assert parse_range(header, 100) is None
 
 
 @pytest.mark.parametrize(
-    ("header", "size"), [("bytes=100-", 100), ("bytes=0-", 0), ("bytes=-0", 9)]
+    ("header", "size"),
+    [("bytes=100-", 100), ("bytes=" + "9" * 99 + "-", 100), ("bytes=0-", 0), ("bytes=-0", 9)],
 )
 def test_ranges_outside_of_the_resource(header: str, size: int) -> None:
     with pytest.raises(RangeNotSatisfiable, match=str(size)):

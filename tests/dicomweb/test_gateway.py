@@ -112,6 +112,13 @@ def test_preflight_needs_no_credentials(archive: Archive) -> None:
     assert int(headers["Access-Control-Max-Age"]) > 0
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/studies/1/2/3", ""])
+def test_preflight_does_not_tell_which_paths_exist(archive: Archive, path: str) -> None:
+    settings = WebConfig(users=USERS, cors_origins=(VIEWER,))
+    headers = options(archive.app(settings).test_client(), ROOT + path)
+    assert headers["Access-Control-Allow-Origin"] == VIEWER
+
+
 def test_answers_to_allowed_origins_expose_their_headers(archive: Archive) -> None:
     client = archive.app(WebConfig(cors_origins=(VIEWER + "/",))).test_client()
     for path, status in ((f"{ROOT}/studies", 200), (f"{ROOT}/studies/9.9", 404)):

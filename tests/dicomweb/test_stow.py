@@ -7,6 +7,7 @@ import io
 import pytest
 from flask.testing import FlaskClient
 
+from dicomweb import reception
 from storage_backends.errors import BackendFull, BackendUnavailable
 from tests import samples
 from tests.dicomweb.conftest import Archive
@@ -330,3 +331,19 @@ def test_many_empty_parts_are_refused_without_being_looked_at(client: FlaskClien
     response = client.post(STUDIES, data=data, content_type=content_type)
     assert response.status_code == 409
     assert len(response.get_json()[OTHERS]["Value"]) == 10_000
+
+
+def test_a_flood_of_bad_parts_is_read_no_further(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reception, "MAX_FAILURES", 50)
+    data, content_type = stow_body(samples.small(), *[b""] * 100, samples.small())
+    response = client.post(STUDIES, data=data, content_type=content_type)
+    assert "more than 50 parts" in problem(response, 400)
+    result = response.get_json()["result"]
+    assert len(result[STORED]["Value"]) == 1
+    assert len(result[OTHERS]["Value"]) == 51
+    assert len(client.get(f"{ROOT}/instances").get_json()) == 1
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len([line for line in lines if "instance not stored" in line]) == reception.MAX_LOGGED
+    assert f"{51 - reception.MAX_LOGGED} more instances" in " ".join(lines)

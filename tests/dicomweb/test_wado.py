@@ -71,9 +71,23 @@ def test_stored_bytes_at_every_level(
 
 
 def test_the_length_is_announced(client: FlaskClient, files: dict[str, bytes]) -> None:
+    for accept in ("application/dicom", "multipart/related; type=application/dicom"):
+        path = ROOT + instance_path("1.2.3.1.1")
+        response = client.get(path, headers={"Accept": accept})
+        assert response.content_length == len(response.data)
     response = client.get(f"{ROOT}/studies/{STUDY}")
-    assert response.content_length == len(response.data)
     assert len(split(response.data, response.headers["Content-Type"])) == len(files)
+
+
+def test_the_length_counts_the_file_meta_that_is_delivered(client: FlaskClient, keep: Keep) -> None:
+    uids = {"StudyInstanceUID": "1.1", "SeriesInstanceUID": "1.2", "SOPInstanceUID": "1.3"}
+    whole = samples.small(**uids)
+    keep(whole[132:])
+    for accept in ("application/dicom", "multipart/related; type=application/dicom"):
+        path = f"{ROOT}/studies/1.1/series/1.2/instances/1.3"
+        response = client.get(path, headers={"Accept": accept})
+        assert response.content_length == len(response.data)
+        assert whole in response.data
 
 
 @pytest.mark.usefixtures("files")

@@ -20,6 +20,7 @@ JSON_VERSION = 2
 """Counts the changes of what this module writes for the same bytes: caches and entity tags hold it."""
 
 MAX_DEPTH = 64
+BULK_THRESHOLD = 1024
 _MAX_GUESSED_UN = 0xFFFE
 _CHARACTER_SET, _PIXEL_REPRESENTATION, _LUT_DESCRIPTOR = 0x00080005, 0x00280103, 0x00283002
 _PIXEL_HEADER = 16
@@ -61,11 +62,10 @@ def dataset_json(
     stop: int | None = None,
     tail: int | None = None,
     bulk_uri: Callable[[str], str] | None = None,
-    bulk_threshold: int = 1024,
 ) -> dict[str, JsonElement]:
     """The dataset from `dataset_offset` to `stop` (None: its end), ordered by tag. Never raises.
 
-    Binary values longer than `bulk_threshold` bytes, and pixel data of any length, become a
+    Binary values longer than BULK_THRESHOLD bytes, and pixel data of any length, become a
     BulkDataURI made by `bulk_uri` from their path ("7FE00010", "54000100/0/54001010"); without
     `bulk_uri` everything is inline. When a pixel data element begins at `stop`, with 16 bytes of it
     or all it has in the buffer, it is listed too; so are the elements from `tail` (None: there is
@@ -75,7 +75,7 @@ def dataset_json(
     limit = MAX_HEADER_BYTES if stop is None else stop - dataset_offset + _PIXEL_HEADER
     buffer, syntax = _plain(buffer, dataset_offset, transfer_syntax_uid, limit)
     end = len(buffer) if stop is None else min(stop, len(buffer))
-    writer = _Writer(Scanner(buffer), bulk_uri, bulk_threshold)
+    writer = _Writer(Scanner(buffer), bulk_uri)
     start = dataset_start(buffer, dataset_offset)
     tokens, _ = writer.scanner.elements(start, end, syntax)
     pixel_end = len(buffer) if tail is None else tail
@@ -156,12 +156,10 @@ def _span_vr(token: Token, encoding: Encoding) -> str:
 class _Writer:
     """Turns tokens into JSON elements."""
 
-    __slots__ = ("bulk_uri", "scanner", "threshold")
+    __slots__ = ("bulk_uri", "scanner")
 
-    def __init__(
-        self, scanner: Scanner, bulk_uri: Callable[[str], str] | None, threshold: int
-    ) -> None:
-        self.scanner, self.bulk_uri, self.threshold = scanner, bulk_uri, threshold
+    def __init__(self, scanner: Scanner, bulk_uri: Callable[[str], str] | None) -> None:
+        self.scanner, self.bulk_uri = scanner, bulk_uri
 
     def dataset(
         self, tokens: list[Token], encoding: Encoding, place: _Place
@@ -257,7 +255,7 @@ class _Writer:
             vr = "UN"
         if not length and not undefined:
             return {"vr": vr}
-        is_bulk = length > self.threshold or tag in PIXEL_TAGS or undefined
+        is_bulk = length > BULK_THRESHOLD or tag in PIXEL_TAGS or undefined
         if self.bulk_uri is not None and is_bulk:
             return {"vr": vr, "BulkDataURI": self.bulk_uri(f"{place.path}{tag:08X}")}
         data = self._bytes(token)

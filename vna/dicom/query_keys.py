@@ -59,7 +59,8 @@ def keys_of_parameters(parameters: Iterable[tuple[str, str]]) -> QueryKeys:
 
     A name is a keyword, eight hex digits, or a path of these through sequences with dots; paths
     into the same sequence must match in one item. An empty value is universal, but an empty
-    PatientID or instance UID of a level matches nothing (an AnyOf without values): viewers send
+    PatientID or instance UID of a level, or one of separators alone, matches nothing (an AnyOf
+    without values): viewers send
     that for "of this unknown patient" and must not get the archive. Raises InvalidQuery for a word
     that names no attribute or is given twice.
     """
@@ -183,12 +184,16 @@ def _parameter_match(
         raise InvalidQuery(f"{attribute_name(tag)} is a sequence; name a member behind a dot")
     if tag in _CONTROL or tag in _NEVER_MATCHED:
         return None
+    is_unique = tag in _UNIQUE_TAGS and not is_nested
     if not value.strip(" \0"):
-        return AnyOf(()) if tag in _UNIQUE_TAGS and not is_nested else None
+        return AnyOf(()) if is_unique else None
     if vr not in MATCHABLE_VRS or (tag >> 16) & 1:
         ignored.append(tag)
         return None
-    return parse_match(vr, value, tag=tag, comma_lists=True)
+    match = parse_match(vr, value, tag=tag, comma_lists=True)
+    if match is None and is_unique and "*" not in value:
+        return AnyOf(())  # separators alone are as empty as nothing
+    return match
 
 
 def _tree_filters(tree: _Tree) -> tuple[Filter, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
@@ -83,7 +83,7 @@ def _spans(instance: StoredInstance) -> list[Span]:
 
 def _stored_spans(
     retrieve: RetrieveService, instance: StoredInstance, spans: Iterable[Span]
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     for start, stop in spans:
         with retrieve.open(instance, start=start, length=stop - start) as reader:
             yield from chunks(reader)
@@ -91,7 +91,7 @@ def _stored_spans(
 
 def _inflated_spans(
     retrieve: RetrieveService, instance: StoredInstance, spans: list[Span], progress: _Progress
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     position, start = 0, instance.layout.dataset_offset
     with retrieve.open(instance) as reader:
         meta = reader.read(start) if start else b""

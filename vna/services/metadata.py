@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import orjson
 
+from vna.dicom.json import JSON_VERSION
 from vna.index.instances import InstanceIndex
 from vna.model.identifiers import Selection
 from vna.model.instances import StoredInstance
@@ -43,7 +44,7 @@ class MetadataService:
         state = self._index.series_state(study, series)
         if state is None:
             return None
-        text = "\n".join((study, series, bulk_root, *map(str, state)))
+        text = "\n".join((str(JSON_VERSION), study, series, bulk_root, *map(str, state)))
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     def series_document(self, study: str, series: str, bulk_root: str) -> MetadataDocument | None:

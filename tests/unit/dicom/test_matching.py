@@ -328,10 +328,16 @@ def test_paths_into_one_sequence_match_in_one_item() -> None:
 @pytest.mark.parametrize(
     "name", ["PatientID", "00100020", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"]
 )
-@pytest.mark.parametrize("value", ["", " "])
+@pytest.mark.parametrize("value", ["", " ", "\\", "\\ \\", " \\\0", ",", " , ,\\"])
 def test_an_empty_unique_key_never_selects_the_archive(name: str, value: str) -> None:
+    """Separators alone are empty; commas are none in a PatientID, where they are text."""
     (found,) = keys_of_parameters([(name, value)]).filters
-    assert found.match == AnyOf(())
+    is_text = "," in value and name in {"PatientID", "00100020"}
+    assert is_text or found.match == AnyOf(())
+
+
+def test_stars_alone_still_mean_everything() -> None:
+    assert keys_of_parameters([("StudyInstanceUID", "*"), ("PatientID", "**")]).filters == ()
 
 
 @pytest.mark.parametrize(

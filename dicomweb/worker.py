@@ -1,0 +1,220 @@
+"""gunicorn's thread worker, where a client that stalls costs a socket and no thread that others need."""
+
+from __future__ import annotations
+
+import errno
+import os
+import selectors
+import socket
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gunicorn import util
+from gunicorn.workers.gthread import ThreadWorker
+
+from dicomweb.connection import Connection, TimedSocket
+from dicomweb.lanes import Lanes
+from dicomweb.refusals import overloaded, refusal, refuse_error
+from dicomweb.request_head import MAX_HEAD_BYTES, Lane
+from vna.config import load_config
+
+PROBE_THREADS = 2
+STOP_LINGER = 2.0
+"""Seconds that a stopping worker waits for a request a client may be sending already."""
+PART_LINGER = 2.0
+"""Seconds in which a client may read its last answer before the connection is closed (RFC 9112 9.6)."""
+_MAX_DRAINED = 64 * 1024
+_PIECE = 64 * 1024
+_CROWD = 10
+_BREATH = 0.02
+_PASSING = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED})
+_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """A request gets a thread when its head has arrived, and a place in the lane of its kind.
+
+    Uploads, answers and probes have places of their own (`threads`, `threads`, PROBE_THREADS), so
+    that stalled uploads or slow readers stop neither the others nor a health check. Every wait for
+    a client ends: that for a head, for the next bytes of a body, for room to send, and for a place.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        threads = self.cfg.threads
+        self._lanes: Lanes[Lane, Connection] = Lanes(
+            {Lane.PROBE: PROBE_THREADS, Lane.ANSWER: threads, Lane.UPLOAD: threads}
+        )
+        self._deadlines: dict[Connection, float] = {}
+        self._patience = 60.0
+
+    def init_process(self) -> None:
+        """Called by gunicorn in the new process."""
+        self._patience = read_timeout(os.environ)
+        super().init_process()
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """A thread for every place of every lane."""
+        return ThreadPoolExecutor(2 * self.cfg.threads + PROBE_THREADS, "request")
+
+    # --- waiting for a request ---
+
+    def accept(self, listener: socket.socket) -> None:
+        """A client has come; its first request is awaited."""
+        try:
+            accepted, address = listener.accept()
+        except OSError as exc:
+            if exc.errno in _NO_DESCRIPTORS:
+                self._close_idle(_CROWD)
+                time.sleep(_BREATH)
+            elif exc.errno not in _PASSING:
+                raise
+            return
+        sock = TimedSocket.adopt(accepted, self._patience)
+        self.nr_conns += 1
+        self._await_head(Connection(self.cfg, sock, address, listener.getsockname()))
+
+    def _await_head(self, conn: Connection) -> None:
+        conn.read_ahead()
+        conn.sock.settimeout(0)
+        if conn.head.is_complete:
+            self._begin(conn)
+            return
+        patience = self._patience if conn.head.is_begun else float(self.cfg.keepalive)
+        self._watch(conn, patience if self.alive else STOP_LINGER, self._receive_head)
+
+    def _watch(self, conn: Connection, seconds: float, react: Any) -> None:
+        self._deadlines[conn] = time.monotonic() + seconds
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(react, conn))
+
+    def _receive_head(self, conn: Connection, _sock: socket.socket) -> None:
+        data = _receive(conn)
+        if data is None:
+            return
+        if not data:
+            self._close(conn)
+            return
+        if not conn.head.is_begun and self.alive:
+            self._deadlines[conn] = time.monotonic() + self._patience
+        conn.head.receive(data)
+        if conn.head.is_too_long:
+            self._unwatch(conn)
+            self._refuse(conn, refusal(431, f"the head exceeds {MAX_HEAD_BYTES} bytes"))
+        elif conn.head.is_complete:
+            self._unwatch(conn)
+            self._begin(conn)
+
+    # --- serving it ---
+
+    def _begin(self, conn: Connection) -> None:
+        conn.lane = conn.head.lane()
+        if self._lanes.enter(conn.lane, conn, time.monotonic() + self._patience):
+            self.enqueue_req(conn)
+
+    def handle_request(self, req: Any, conn: Connection) -> bool:
+        """Called by gunicorn in a thread: answers one request; whether another may follow."""
+        try:
+            return bool(super().handle_request(req, conn))
+        except TimeoutError:
+            self.log.info("a client stopped reading or sending; its connection is closed")
+            return False
+
+    def finish_request(self, conn: Connection, future: Future[bool]) -> None:
+        """Called by gunicorn in the main thread when a request has been served."""
+        following = self._lanes.leave(conn.lane)
+        if following is not None:
+            self.enqueue_req(following)
+        failed = future.cancelled() or future.exception() is not None
+        if failed or not future.result():
+            self._part(conn)
+        else:
+            self._await_head(conn)
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """Called by gunicorn for a request that can't be parsed or served: nothing of it is told."""
+        refuse_error(client, str((addr or ("",))[0]), exc)
+
+    # --- the end of a connection ---
+
+    def _refuse(self, conn: Connection, answer: bytes) -> None:
+        try:
+            conn.sock.send(answer)
+        except OSError:
+            self._drop(conn)
+            return
+        self._part(conn)
+
+    def _part(self, conn: Connection) -> None:
+        """Let the client read its last answer: closing at once would reset what is under way."""
+        try:
+            conn.sock.settimeout(0)
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._drop(conn)
+            return
+        self._watch(conn, PART_LINGER, self._drain)
+
+    def _drain(self, conn: Connection, _sock: socket.socket) -> None:
+        data = _receive(conn)
+        if data is None:
+            return
+        conn.drained += len(data)
+        if not data or conn.drained > _MAX_DRAINED:
+            self._close(conn)
+
+    def _close(self, conn: Connection) -> None:
+        self._unwatch(conn)
+        self._drop(conn)
+
+    def _unwatch(self, conn: Connection) -> None:
+        del self._deadlines[conn]
+        self.poller.unregister(conn.sock)
+
+    def _drop(self, conn: Connection) -> None:
+        self.nr_conns -= 1
+        util.close(conn.sock)
+
+    # --- the clock ---
+
+    def murder_pending(self) -> None:
+        """Called by gunicorn about every second: nobody waits beyond the deadline."""
+        now = time.monotonic()
+        for conn in [conn for conn, deadline in self._deadlines.items() if deadline <= now]:
+            self._close(conn)
+        for conn in self._lanes.expired(now):
+            self._refuse(conn, overloaded())
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """Called by gunicorn too: a full house loses those that have waited longest."""
+        if force:
+            self._close_idle(len(self._deadlines))
+        elif self.nr_conns >= self.worker_connections:
+            self._close_idle(_CROWD)
+
+    def _close_idle(self, count: int) -> None:
+        for conn in list(self._deadlines)[:count]:
+            self._close(conn)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        for conn in self._deadlines:
+            self._deadlines[conn] = min(self._deadlines[conn], deadline)
+
+
+def read_timeout(environment: Mapping[str, str]) -> float:
+    """`web.read_timeout` of the configuration that these variables name. Raises ConfigError."""
+    path = environment.get("VNA_CONFIG")
+    return load_config(Path(path) if path else None, environment).web.read_timeout
+
+
+def _receive(conn: Connection) -> bytes | None:
+    """The next bytes; b"" when the client is gone, None when there are none after all."""
+    try:
+        return bytes(conn.sock.recv(_PIECE))
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
