@@ -15,6 +15,7 @@ from tests.benchmarks.raw_client import (
     numbered_uid,
     open_association,
     read_pdu,
+    release,
 )
 from tests.benchmarks.report import Row
 from tests.e2e.process import ArchiveProcess
@@ -70,7 +71,7 @@ def send_large(address: tuple[str, int], number: int) -> bool:
         connection.sendall(full)
     connection.sendall(struct.pack(">BxIIBB", 4, rest + 6, rest + 2, 1, 2) + bytes(rest))
     _, body = read_pdu(connection)
-    connection.close()
+    release(connection)
     return b"\x00\x00\x00\x09\x02\x00\x00\x00\x00\x00" in body
 
 

@@ -128,6 +128,13 @@ def open_association(address: tuple[str, int], request: bytes) -> tuple[socket.s
     return connection, struct.unpack(">I", body[marker + 4 : marker + 8])[0]
 
 
+def release(connection: socket.socket) -> None:
+    """A-RELEASE, its answer, and the end of the connection."""
+    connection.sendall(struct.pack(">BxI4x", 5, 4))
+    read_pdu(connection)
+    connection.close()
+
+
 def read_pdu(connection: socket.socket) -> tuple[int, bytes]:
     """The next PDU: its type and what follows its length."""
     header = _read(connection, 6)
@@ -173,9 +180,7 @@ def run_load(address: tuple[str, int], load: Load) -> LoadResult:
         thread.join()
     seconds = time.perf_counter() - started
     for connection, _ in opened:
-        connection.sendall(struct.pack(">BxI4x", 5, 4))
-        read_pdu(connection)
-        connection.close()
+        release(connection)
     return LoadResult(seconds, sum(succeeded))
 
 

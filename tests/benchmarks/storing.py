@@ -17,6 +17,7 @@ from tests.benchmarks.raw_client import (
     file_meta_length,
     numbered_uid,
     open_association,
+    release,
     run_load,
 )
 from tests.benchmarks.report import Row
@@ -69,7 +70,7 @@ def openings(archive: ArchiveProcess, discard: Address, count: int = 100) -> Ite
             started = time.perf_counter()
             connection, _ = open_association(address, request)
             times.append((time.perf_counter() - started) * 1000)
-            connection.close()
+            release(connection)
         return statistics.median(times)
 
     own = median(("127.0.0.1", archive.dicom_port))
