@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import signal
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -231,6 +232,15 @@ def test_an_interrupt_ends_with_what_was_done(service: StoreService, tmp_path: P
     assert rest.counts[Fate.DUPLICATE] == report.counts[Fate.STORED]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, also where the suite was started in the background and ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_reaches_a_run_that_waits_for_its_workers(
     service: StoreService, tmp_path: Path
 ) -> None:
