@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -69,17 +69,35 @@ class Archive:
 
 
 def build(config: Config) -> Archive:
-    """An archive ready to serve, its schema up to date. Raises ConfigError, Unavailable."""
-    data_dir = prepare_data_dir(config)
-    embedded = None if config.database.url else EmbeddedPostgres.start(data_dir)
-    database = _database(config, embedded)
-    upgrade(database)
+    """An archive ready to serve, its schema up to date. Raises ConfigError, Unavailable; nothing stays open then."""
+    with ExitStack() as undo:
+        data_dir = prepare_data_dir(config)
+        objects = ObjectStore(_backends(config, data_dir), config.storage.backend)
+        undo.callback(objects.close)
+        spool = Spool(
+            _spool_directory(config), config.spool.memory_bytes, config.spool.process_memory_bytes
+        )
+        undo.callback(spool.close)
+        spool.sweep()
+        embedded = None if config.database.url else EmbeddedPostgres.start(data_dir)
+        if embedded is not None:
+            undo.callback(embedded.release)
+        database = _database(config, embedded)
+        undo.callback(database.close)
+        upgrade(database)
+        archive = _assemble(config, database, embedded, objects, spool)
+        undo.pop_all()
+    return archive
+
+
+def _assemble(
+    config: Config,
+    database: Database,
+    embedded: EmbeddedPostgres | None,
+    objects: ObjectStore,
+    spool: Spool,
+) -> Archive:
     index, audit = InstanceIndex(database), PostgresAuditLog(database)
-    objects = ObjectStore(_backends(config, data_dir), config.storage.backend)
-    spool = Spool(
-        _spool_directory(config), config.spool.memory_bytes, config.spool.process_memory_bytes
-    )
-    spool.sweep()
     retrieve = RetrieveService(index, objects, audit)
     return Archive(
         config=config,
@@ -101,15 +119,11 @@ def build(config: Config) -> Archive:
 @contextmanager
 def open_database(config: Config) -> Iterator[Database]:
     """Only the database, its schema as it is. Raises ConfigError, Unavailable."""
-    data_dir = prepare_data_dir(config)
-    embedded = None if config.database.url else EmbeddedPostgres.start(data_dir)
-    database = _database(config, embedded)
-    try:
-        yield database
-    finally:
-        database.close()
-        if embedded is not None:
-            embedded.release()
+    with ExitStack() as stack:
+        embedded = None
+        if not config.database.url:
+            embedded = stack.enter_context(EmbeddedPostgres.start(prepare_data_dir(config)))
+        yield stack.enter_context(_database(config, embedded))
 
 
 def _database(config: Config, embedded: EmbeddedPostgres | None) -> Database:

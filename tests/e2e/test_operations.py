@@ -226,6 +226,7 @@ def test_wrong_configuration_is_one_line_with_the_remedy_and_exit_code_2(
     assert result.returncode == 2, result.stderr
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+    assert not list(tmp_path.rglob("postmaster.pid")), "a Postgres was left running"
 
 
 def test_a_port_in_use_is_said_before_anything_starts(
