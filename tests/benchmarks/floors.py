@@ -34,20 +34,21 @@ def parallel(threads: int, count: int, work: Callable[[int], None]) -> float:
 
 
 def synced_writes(directory: Path, size: int, threads: int, count: int) -> float:
-    """Files a second of `size` bytes, written and fsynced."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Files a second of `size` bytes, written and fsynced.
+
+    They stay: ext4 makes new files more slowly for minutes after it has deleted many, which would fall on whatever is
+    measured next. The folder of the run is removed at its end.
+    """
+    directory = directory / f"{size}-{threads}-{time.monotonic_ns()}"
+    directory.mkdir(parents=True)
     data = os.urandom(size)
 
     def write(number: int) -> None:
-        with (directory / f"{threads}-{number}").open("wb", buffering=0) as file:
+        with (directory / str(number)).open("wb", buffering=0) as file:
             file.write(data)
             os.fsync(file.fileno())
 
-    try:
-        return parallel(threads, count, write)
-    finally:
-        for path in directory.iterdir():
-            path.unlink()
+    return parallel(threads, count, write)
 
 
 def commits(url: str, connections: int, count: int) -> float:
