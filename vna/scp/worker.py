@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 HEARTBEAT = 1.0
 """Seconds between two signs of life to the gunicorn master, at most (cfg.timeout is far above)."""
 
-PAUSE_PER_CONNECTION = 0.001
-LONGEST_PAUSE = 0.05
+PAUSE_PER_CONNECTION = 0.004
+LONGEST_PAUSE = 0.016
 LAST_BREATH = 2.0
 
 
