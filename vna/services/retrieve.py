@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, cast
 
 from storage_backends.base import ObjectReader
 from vna import metrics
@@ -18,6 +18,7 @@ from vna.model.instances import StoredInstance
 from vna.services.storage import ObjectStore
 from vna.services.verified import VerifiedReader
 from vna.services.views import RecentViews
+from vna.services.wrapped_reader import WrappedReader
 
 VIEW_SECONDS = 600.0
 _MAX_VIEWS = 10_000
@@ -145,28 +146,18 @@ def _is_true(head: bytes, instance: StoredInstance) -> bool:
     )
 
 
-class PrefixedReader:
+class PrefixedReader(WrappedReader):
     """`prefix`, then everything of `inner`."""
 
     def __init__(self, prefix: bytes, inner: ObjectReader) -> None:
         self._prefix: BinaryIO = io.BytesIO(prefix)
-        self._inner = inner
+        super().__init__(inner)
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes, b"" at the end; fewer at the seam than asked for."""
         if size < 0:
             return self._prefix.read() + self._inner.read()
         return self._prefix.read(size) or self._inner.read(size)
-
-    def close(self) -> None:
-        """Close the inner reader."""
-        self._inner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
 
 def read_exactly(reader: ObjectReader, size: int) -> bytes:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Self
 
 from storage_backends.base import Digest, ObjectReader, StorageBackend, SupportsAdopt
 from storage_backends.digests import new_hasher
 from storage_backends.errors import BackendFull, IntegrityError, ObjectNotFound, StorageError
 from vna.errors import ConfigError, Corrupt, OutOfSpace, Unavailable, VnaError
 from vna.model.instances import Location
+from vna.services.wrapped_reader import WrappedReader
 from vna.spool import Spooled
 
 _CHUNK = 2**20
@@ -42,11 +42,8 @@ def translate(error: StorageError) -> VnaError:
             return Unavailable(f"the storage does not answer: {error}")
 
 
-class StoredReader:
+class StoredReader(WrappedReader):
     """A backend's reader whose errors are the archive's."""
-
-    def __init__(self, inner: ObjectReader) -> None:
-        self._inner = inner
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes, b"" at the end. Raises Corrupt, Unavailable."""
@@ -54,16 +51,6 @@ class StoredReader:
             return self._inner.read(size)
         except StorageError as exc:
             raise translate(exc) from exc
-
-    def close(self) -> None:
-        """Close the inner reader."""
-        self._inner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
 
 class ObjectStore:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from storage_backends.base import Digest, ObjectReader
 from storage_backends.digests import new_hasher
 from vna.errors import Corrupt
+from vna.services.wrapped_reader import WrappedReader
 
 
-class VerifiedReader:
+class VerifiedReader(WrappedReader):
     """Everything of `inner`, hashed as it passes; `length` bytes are announced, `name` names the object in errors."""
 
     def __init__(self, inner: ObjectReader, digest: Digest, length: int, name: str) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._digest = digest
         self._hasher = new_hasher(digest.algorithm)
         self._left = length
@@ -30,13 +29,3 @@ class VerifiedReader:
                 "the one at its reception; restore it, or send the instance again"
             )
         return data
-
-    def close(self) -> None:
-        """Close the inner reader."""
-        self._inner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
