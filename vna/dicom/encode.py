@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
-from vna.dicom.encode_values import NUL_PADDED_VRS, encode_value
-from vna.dicom.vrs import BINARY_VRS, CHARSET_VRS, LONG_VRS, SHORT_VRS
+from vna.dicom.charset import UNICODE, encode, parse_charsets, usable_charsets
+from vna.dicom.coded_sets import number_of
+from vna.dicom.encode_values import NUL_PADDED_VRS, encode_value, plain_text
+from vna.dicom.vrs import BINARY_VRS, LONG_VRS, SHORT_VRS, TEXT_VRS
 from vna.errors import Unsupported
 from vna.model.query import JsonElement
 
@@ -14,105 +19,101 @@ IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 
-# Defined terms of PS3.3 C.12.1.1.2 that carry one set of 8-bit characters, with Python's name of
-# it.
-_SINGLE_BYTE = {
-    "ISO_IR 100": "latin_1",
-    "ISO_IR 101": "iso8859_2",
-    "ISO_IR 109": "iso8859_3",
-    "ISO_IR 110": "iso8859_4",
-    "ISO_IR 144": "iso8859_5",
-    "ISO_IR 127": "iso8859_6",
-    "ISO_IR 126": "iso8859_7",
-    "ISO_IR 138": "iso8859_8",
-    "ISO_IR 148": "iso8859_9",
-    "ISO_IR 166": "iso8859_11",
-    "ISO_IR 203": "iso8859_15",
-}
-_CODECS = {"": "ascii", "ISO_IR 6": "ascii", "ISO_IR 192": "utf_8", **_SINGLE_BYTE}
 _CHARSET_KEY = "00080005"
 _ALL_VRS = LONG_VRS | SHORT_VRS
-_NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _SHORT_LIMIT = 0xFFFE
-_Header = tuple[bytes, bytes, bool]
+_MAX_LABEL = 512
+Charsets = tuple[str, ...]
 
 
 def encode_dataset(
     attributes: Mapping[str, JsonElement],
     transfer_syntax_uid: str = EXPLICIT_VR_LITTLE_ENDIAN,
-    charset: str = "",
+    requested: str = "",
 ) -> bytes:
     """`attributes`, keyed by eight upper-case hex digits, as the bytes of a dataset in tag order.
 
-    `charset` is a defined term as `choose_charset` gives it; it replaces (0008,0005) of
-    `attributes`, which is left out when it is empty. Characters that it can't carry become '?'. A
-    value that its VR can't hold is written with length zero, so one odd instance spoils no answer;
-    BulkDataURI likewise. Groups 0000 and 0002 are left out. Raises Unsupported for a transfer
-    syntax that is not one of the three uncompressed ones.
+    Specific Character Set: none where all text is ASCII; else the data's own, which is (0008,0005)
+    of `attributes`, when that carries every character; for data without a usable one that of the
+    request (`requested`, as it stands there), then ISO_IR 100, in the same way; else ISO_IR 192. So
+    no character is lost. Text of VRs that it does not concern (CS, DA, UI …) is ASCII unless the
+    data broke that rule; then it is written as it was.
+
+    A value that its VR can't hold is written with length zero, so one odd instance spoils no
+    answer; BulkDataURI likewise. Groups 0000 and 0002 are left out. Raises Unsupported for a
+    transfer syntax that is not one of the three uncompressed ones.
     """
     if transfer_syntax_uid not in _WRITERS:
         raise Unsupported(f"No dataset can be written in transfer syntax {transfer_syntax_uid}")
     writer = _WRITERS[transfer_syntax_uid]
-    labelled = {key: element for key, element in attributes.items() if key != _CHARSET_KEY}
-    if charset:
-        labelled[_CHARSET_KEY] = {"vr": "CS", "Value": [charset]}
-    return writer.dataset(labelled, _CODECS.get(charset, "utf_8"))
+    for charsets in _labels(_own_label(attributes), requested[:_MAX_LABEL]):
+        try:
+            return writer.labelled(attributes, _TextWriter(charsets))
+        except _DoesNotFit:
+            continue
+    return writer.labelled(attributes, _TextWriter((UNICODE,), is_last=True))
 
 
-def choose_charset(attributes: Mapping[str, JsonElement], preferred: str = "") -> str:
-    """The Specific Character Set of an answer: the smallest that carries its text.
-
-    Empty for plain ASCII; else the data's own (0008,0005) or the `preferred` one (of the request)
-    when it is a single 8-bit set and holds everything; else ISO_IR 100; else ISO_IR 192 (UTF-8).
-    """
-    text = "".join(_texts(attributes))
-    if text.isascii():
+def _own_label(attributes: Mapping[str, JsonElement]) -> str:
+    values = attributes.get(_CHARSET_KEY, {}).get("Value")
+    if not isinstance(values, list):
         return ""
-    own = attributes.get(_CHARSET_KEY, {}).get("Value")
-    terms = own if isinstance(own, list) and len(own) == 1 else []
-    for term in (*terms, preferred, "ISO_IR 100"):
-        codec = _SINGLE_BYTE.get(_plain_term(str(term)))
-        if codec is not None and _carries(codec, text):
-            return _plain_term(str(term))
-    return "ISO_IR 192"
+    return "\\".join("" if value is None else str(value) for value in values)[:_MAX_LABEL]
 
 
-def _plain_term(term: str) -> str:
-    """The term without code extensions: "ISO 2022 IR 100" alone means the same set as ISO_IR
-    100."""
-    return term.strip().replace("ISO 2022 IR ", "ISO_IR ")
+@lru_cache(maxsize=256)
+def _labels(own: str, requested: str) -> tuple[Charsets, ...]:
+    """The character sets to try, one after the other."""
+    found = _usable(own)
+    if found:
+        return (found,)
+    return tuple(filter(None, (_usable(requested), ("ISO_IR 100",))))
 
 
-def _carries(codec: str, text: str) -> bool:
-    try:
-        text.encode(codec)
-    except UnicodeEncodeError:
-        return False
-    return True
+def _usable(label: str) -> Charsets:
+    return usable_charsets(parse_charsets(label.encode("ascii", "replace")))
 
 
-def _texts(attributes: Mapping[str, JsonElement]) -> list[str]:
-    """Every text of a VR that Specific Character Set concerns, those in items included."""
-    found: list[str] = []
-    waiting = [attributes]
-    while waiting:
-        for element in waiting.pop().values():
-            values = element.get("Value")
-            if not isinstance(values, list):
-                continue
-            if element.get("vr") == "SQ":
-                waiting.extend(item for item in values if isinstance(item, dict))
-            elif element.get("vr") in CHARSET_VRS:
-                found.extend(map(_text, values))
-    return found
+class _DoesNotFit(Exception):
+    """The character set lacks a character of the text."""
 
 
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        return "=".join([str(value.get(group, "")) for group in _NAME_GROUPS]).rstrip("=")
-    return "" if value is None else str(value)
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What stands in front of a value: `data` without the length, which has 32 bits if `is_long`."""
+
+    key: str
+    vr: str
+    data: bytes
+    padding: bytes
+    is_long: bool
+    is_text: bool
+
+
+class _TextWriter:
+    """Writes text in one label, and remembers whether that was needed.
+
+    `takes_ascii`: ASCII is written as it is, whatever the text.
+    """
+
+    __slots__ = ("_is_last", "charsets", "is_needed", "takes_ascii")
+
+    def __init__(self, charsets: Charsets, *, is_last: bool = False) -> None:
+        self.charsets, self.is_needed = charsets, False
+        self._is_last = is_last
+        self.takes_ascii = number_of(charsets[0]) != "13"
+
+    def bytes_of(self, text: str, vr: str) -> bytes:
+        """`text` of an element of `vr`. Raises _DoesNotFit; the last resort never does."""
+        if text.isascii() and (self.takes_ascii or not ("~" in text or "\\" in text)):
+            return text.encode("ascii")
+        self.is_needed = True
+        data = encode(text, self.charsets, vr)
+        if data is not None:
+            return data
+        if not self._is_last:
+            raise _DoesNotFit
+        return text.encode("utf-8", "replace")  # a lone surrogate is no character
 
 
 class _Writer:
@@ -121,66 +122,85 @@ class _Writer:
     def __init__(self, *, is_implicit: bool, is_big_endian: bool) -> None:
         self._is_implicit = is_implicit
         self._is_big_endian = is_big_endian
+        self._order: Literal["big", "little"] = "big" if is_big_endian else "little"
         self._item = self._tag("FFFEE000")
-        self._header = lru_cache(maxsize=4096)(self._make_header)
+        self._head = lru_cache(maxsize=4096)(self._make_head)
 
-    def dataset(self, attributes: Mapping[str, JsonElement], codec: str) -> bytes:
+    def labelled(self, attributes: Mapping[str, JsonElement], text: _TextWriter) -> bytes:
+        """The whole dataset, with (0008,0005) when text needs it. Raises _DoesNotFit."""
+        keys = sorted(attributes)
+        place = bisect_left(keys, _CHARSET_KEY)
+        behind = bisect_right(keys, _CHARSET_KEY)
+        before = self._written(keys[:place], attributes, text)
+        parts = self._written(keys[behind:], attributes, text)
+        if text.is_needed:
+            label: JsonElement = {"vr": "CS", "Value": list(text.charsets)}
+            before += self._written([_CHARSET_KEY], {_CHARSET_KEY: label}, text)
+        return b"".join(before + parts)
+
+    def _written(
+        self, keys: Iterable[str], attributes: Mapping[str, JsonElement], text: _TextWriter
+    ) -> list[bytes]:
         parts: list[bytes] = []
-        for key in sorted(attributes):
+        take_plain = text.takes_ascii
+        for key in keys:
             if key < "0003":
                 continue
             element = attributes[key]
             vr = element.get("vr")
-            if not isinstance(vr, str) or vr not in _ALL_VRS:
-                vr = "UN"
-            value = self._value(vr, element, codec)
-            if len(value) & 1:
-                value += b"\0" if vr in NUL_PADDED_VRS else b" "
-            self._append(parts, key, vr, value)
-        return b"".join(parts)
+            head = self._head(key, vr if isinstance(vr, str) else "UN")
+            values = element.get("Value")
+            if take_plain and head.is_text and isinstance(values, list) and len(values) == 1:
+                only = values[0]
+                if type(only) is str and only.isascii():  # nearly every element is such a one
+                    self._append(parts, head, only.encode())
+                    continue
+            self._append(parts, head, self._value(head.vr, element, text))
+        return parts
 
-    def _append(self, parts: list[bytes], key: str, vr: str, value: bytes) -> None:
-        head, filler, is_long = self._header(key, vr)
+    def _append(self, parts: list[bytes], head: _Head, value: bytes) -> None:
         size = len(value)
-        if (
-            not is_long and size > _SHORT_LIMIT
-        ):  # PS3.5 6.2.2: what a short VR can't hold is written as UN
-            head, filler, is_long = self._header(key, "UN")
-        length = size.to_bytes(4 if is_long else 2, "big" if self._is_big_endian else "little")
-        parts += (head, filler, length, value)
+        if size & 1:
+            value += head.padding
+            size += 1
+        if size > _SHORT_LIMIT and not head.is_long:
+            head = self._head(head.key, "UN")  # PS3.5 6.2.2: what a short VR can't hold
+        length = size.to_bytes(4 if head.is_long else 2, self._order)
+        parts += (head.data, length, value)
 
-    def _make_header(self, key: str, vr: str) -> _Header:
-        """(tag and VR, reserved bytes, whether the length has 32 bits)."""
-        tag = self._tag(key)
-        if self._is_implicit:
-            return tag, b"", True
-        if vr in LONG_VRS:
-            return tag + vr.encode("ascii"), b"\0\0", True
-        return tag + vr.encode("ascii"), b"", False
+    def _make_head(self, key: str, vr: str) -> _Head:
+        if vr not in _ALL_VRS:
+            vr = "UN"
+        data, is_long = self._tag(key), self._is_implicit or vr in LONG_VRS
+        if not self._is_implicit:
+            data += vr.encode("ascii") + (b"\0\0" if is_long else b"")
+        padding = b"\0" if vr in NUL_PADDED_VRS else b" "
+        return _Head(key, vr, data, padding, is_long=is_long, is_text=vr in TEXT_VRS)
 
     def _tag(self, key: str) -> bytes:
         number = bytes.fromhex(key)
         return number if self._is_big_endian else number[1::-1] + number[:1:-1]
 
-    def _value(self, vr: str, element: JsonElement, codec: str) -> bytes:
+    def _value(self, vr: str, element: JsonElement, text: _TextWriter) -> bytes:
         if vr in BINARY_VRS:
             return encode_value(vr, [element.get("InlineBinary", "")], self._is_big_endian)
         values = element.get("Value")
         if not isinstance(values, list) or not values:
             return b""
         if vr == "SQ":
-            return self._items(values, codec)
-        if vr in CHARSET_VRS:
-            text = _text(values[0]) if len(values) == 1 else "\\".join(map(_text, values))
-            return text.encode(codec, "replace")
+            return self._items(values, text)
+        if vr in TEXT_VRS:
+            joined = plain_text(vr, values)
+            return text.bytes_of(joined, vr) if joined else b""
         return encode_value(vr, values, self._is_big_endian)
 
-    def _items(self, items: Sequence[object], codec: str) -> bytes:
+    def _items(self, items: Sequence[object], text: _TextWriter) -> bytes:
         parts: list[bytes] = []
         for item in items:
             members = item if isinstance(item, dict) else {}
-            body = self.dataset({k: v for k, v in members.items() if k != _CHARSET_KEY}, codec)
-            length = len(body).to_bytes(4, "big" if self._is_big_endian else "little")
+            keys = sorted(key for key in members if key != _CHARSET_KEY)
+            body = b"".join(self._written(keys, members, text))
+            length = len(body).to_bytes(4, self._order)
             parts += (self._item, length, body)
         return b"".join(parts)
 

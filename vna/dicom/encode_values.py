@@ -13,14 +13,15 @@ import numpy as np
 from vna.dicom.vrs import BINARY_VRS, NUMBER_FORMATS, WORD_SIZES
 
 _DS_LIMIT = 16
+_NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 NUL_PADDED_VRS = frozenset({"UI", "SQ", *BINARY_VRS})
 
 
 def encode_value(vr: str, values: Sequence[object], is_big_endian: bool) -> bytes:
     """`values` of `vr` without padding; nothing when they do not fit the VR.
 
-    Localised text and sequences are the caller's; what comes here is ASCII, numbers, tags and
-    binary (one string of base64).
+    Text and sequences are the caller's; what comes here is numbers, tags and binary (one string of
+    base64).
     """
     try:
         if vr in NUMBER_FORMATS:
@@ -31,8 +32,20 @@ def encode_value(vr: str, values: Sequence[object], is_big_endian: bool) -> byte
             return _tags(values, is_big_endian)
     except (ValueError, TypeError, OverflowError, struct.error, binascii.Error):
         return b""
-    render = format_ds if vr == "DS" else _plain
-    return "\\".join(map(render, values)).encode("ascii", "replace")
+    return b""
+
+
+def plain_text(vr: str, values: Sequence[object]) -> str:
+    """`values` of a text VR, names and numbers included, joined by backslashes."""
+    render = format_ds if vr == "DS" else _name if vr == "PN" else _plain
+    return render(values[0]) if len(values) == 1 else "\\".join(map(render, values))
+
+
+def _name(value: object) -> str:
+    """The component groups of a PN joined, without empty ones at the end (PS3.5 6.2.1.2)."""
+    if not isinstance(value, dict):
+        return _plain(value)
+    return "=".join([str(value.get(group, "")) for group in _NAME_GROUPS]).rstrip("=")
 
 
 def format_ds(value: object) -> str:

@@ -23,6 +23,10 @@ EXPLICIT_UID = "1.2.840.10008.1.2.1"
 BIG_ENDIAN_UID = "1.2.840.10008.1.2.2"
 DEFLATED_UID = "1.2.840.10008.1.2.1.99"
 GE_PRIVATE_UID = "1.2.840.113619.5.2"
+"""Implicit VR little endian, but the pixel data are big endian."""
+
+_STANDARD_ROOT = "1.2.840.10008."
+_LAST_GROUP = 0x7FE1
 _JPIP = "1.2.840.10008.1.2.4."
 DEFLATED_UIDS = frozenset({DEFLATED_UID, _JPIP + "95", _JPIP + "205"})
 NATIVE_UIDS = DEFLATED_UIDS | {
@@ -30,6 +34,12 @@ NATIVE_UIDS = DEFLATED_UIDS | {
 }  # fmt: skip
 """Transfer syntaxes whose pixel data, if there is any, is not in fragments."""
 
+_PLAIN_UIDS = frozenset({"", IMPLICIT_UID, EXPLICIT_UID, BIG_ENDIAN_UID, DEFLATED_UID})
+"""Labels that say how elements are written and nothing else: what fits the bytes may replace them."""
+
+_INFLATED_OF = {_JPIP + "95": _JPIP + "94", _JPIP + "205": _JPIP + "204"}
+_DEFLATED_OF = {plain: deflated for deflated, plain in _INFLATED_OF.items()}
+_CONVINCING = 4
 _ENCODINGS = {
     IMPLICIT_UID: IMPLICIT_LITTLE,
     GE_PRIVATE_UID: IMPLICIT_LITTLE,
@@ -57,8 +67,8 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Syntax:
-    """How a dataset is written. `transfer_syntax_uid`: the label if it can be true, else what fits
-    the bytes.
+    """How a dataset is written. `transfer_syntax_uid`: the label if it can be true or says more than
+    how elements are written, else what fits the bytes.
     """
 
     transfer_syntax_uid: str
@@ -147,10 +157,17 @@ def _read_meta(buffer: Buffer, start: int, encoding: Encoding, warnings: list[st
     return Envelope(min(position, size), meta, (*warnings, *scanner.warnings))
 
 
-def find_syntax(buffer: Buffer, dataset_offset: int, transfer_syntax_uid: str) -> Syntax:
-    """In which syntax the dataset truly is. A label that its first element contradicts is replaced.
+def is_private(transfer_syntax_uid: str) -> bool:
+    """Whether a vendor defined it, so that nobody else knows how its pixel data are to be read."""
+    return bool(transfer_syntax_uid) and not transfer_syntax_uid.startswith(_STANDARD_ROOT)
 
-    Labels of compressed syntaxes stay, since only their pixel data shows which it is.
+
+def find_syntax(buffer: Buffer, dataset_offset: int, transfer_syntax_uid: str) -> Syntax:
+    """In which syntax the dataset truly is.
+
+    A label that says no more than how elements are written, and that the first ones contradict, is
+    replaced. All others stay, since only pixel data show which compression it is, and what else a
+    private one means nobody knows: then the dataset is read as it is seen, with a warning.
     """
     label, size = transfer_syntax_uid, len(buffer)
     labelled = Syntax(
@@ -164,17 +181,41 @@ def find_syntax(buffer: Buffer, dataset_offset: int, transfer_syntax_uid: str) -
         inflated = starts_like_deflate(buffer, dataset_offset)
         inside = peek(inflated, 0, 2**32) if len(inflated) >= 8 else None
         if inside is not None:
-            uid = label if labelled.deflated else DEFLATED_UID
-            return Syntax(uid, inside, deflated=True, warning=_difference(label, uid))
+            return _deflated(inside, label)
     if seen is None or (seen == labelled.encoding and label and not labelled.deflated):
         return labelled
+    if labelled.encoding == IMPLICIT_LITTLE and _fits(buffer, start, IMPLICIT_LITTLE):
+        return labelled  # a length may look like a VR
     uid = _uid_of(seen, label)
     return Syntax(uid, seen, deflated=False, warning=_difference(label, uid, seen))
 
 
+def _deflated(inside: Encoding, label: str) -> Syntax:
+    if label in DEFLATED_UIDS:
+        return Syntax(label, inside, deflated=True)
+    uid = DEFLATED_UID if label in _PLAIN_UIDS else _DEFLATED_OF.get(label, label)
+    warning = _difference(label, uid) or f"dataset of {label} is deflated"
+    return Syntax(uid, inside, deflated=True, warning=warning)
+
+
+def _fits(buffer: Buffer, position: int, encoding: Encoding) -> bool:
+    """Whether several elements of `encoding` follow each other at `position`."""
+    scanner, size, previous = Scanner(buffer), len(buffer), 0
+    for _ in range(_CONVINCING):
+        if position == size:
+            return True
+        if position + 8 > size or scanner.tag_at(position, encoding) <= previous:
+            return False
+        previous, _, offset, length, _ = scanner.element_at(position, size, encoding)
+        if scanner.truncated or scanner.warnings or previous >> 16 > _LAST_GROUP:
+            return False
+        position = max(offset + length, position + 8)
+    return True
+
+
 def _uid_of(seen: Encoding, label: str) -> str:
-    if label and label not in NATIVE_UIDS:
-        return label
+    if label not in _PLAIN_UIDS:
+        return _INFLATED_OF.get(label, label)
     if seen.big_endian:
         return BIG_ENDIAN_UID
     return IMPLICIT_UID if seen.implicit else EXPLICIT_UID

@@ -10,13 +10,13 @@ from vna.dicom.charset import DEFAULT, Charsets, parse_charsets
 from vna.dicom.deflate import MAX_HEADER_BYTES, inflated_object
 from vna.dicom.elements import PIXEL_TAGS, Scanner, Token
 from vna.dicom.encoding import IMPLICIT_LITTLE, Buffer, Encoding
-from vna.dicom.envelope import dataset_start, find_syntax
+from vna.dicom.envelope import DEFLATED_UIDS, Syntax, dataset_start, find_syntax
 from vna.dicom.json_values import swapped, value_json
 from vna.dicom.vrs import BINARY_VRS, SEVERAL_VRS, implicit_vr, private_vr
-from vna.errors import NotFound
+from vna.errors import NotFound, Unsupported
 from vna.model.query import JsonElement
 
-JSON_VERSION = 2
+JSON_VERSION = 3
 """Counts the changes of what this module writes for the same bytes: caches and entity tags hold it."""
 
 MAX_DEPTH = 64
@@ -72,13 +72,16 @@ def dataset_json(
     none) to the end of the buffer. Group lengths, groups 0000 and 0002, delimiters and padding are
     left out; sequences deeper than MAX_DEPTH have no value.
     """
+    found = find_syntax(buffer, dataset_offset, transfer_syntax_uid)
+    if _is_opaque(found):
+        stop = tail = None
     limit = MAX_HEADER_BYTES if stop is None else stop - dataset_offset + _PIXEL_HEADER
-    buffer, syntax = _plain(buffer, dataset_offset, transfer_syntax_uid, limit)
+    buffer, syntax = _plain(buffer, dataset_offset, found, limit)
     end = len(buffer) if stop is None else min(stop, len(buffer))
     writer = _Writer(Scanner(buffer), bulk_uri)
     start = dataset_start(buffer, dataset_offset)
     tokens, _ = writer.scanner.elements(start, end, syntax)
-    pixel_end = len(buffer) if tail is None else tail
+    pixel_end = len(buffer) if tail is None else min(tail, len(buffer))
     if stop is not None and stop + _SHORTEST_HEADER <= pixel_end and bulk_uri is not None:
         token = writer.scanner.element_at(stop, pixel_end, syntax)
         tokens += [token] if token[0] in PIXEL_TAGS else []
@@ -98,11 +101,16 @@ def find_element(
 ) -> ElementSpan:
     """Where the value lies that `path` means; `stop` and `tail` as in `dataset_json`.
 
-    Raises NotFound for a path that leads nowhere.
+    Raises NotFound for a path that leads nowhere, Unsupported where positions mean nothing.
     """
-    buffer, encoding = _plain(buffer, dataset_offset, transfer_syntax_uid, MAX_HEADER_BYTES)
+    found = find_syntax(buffer, dataset_offset, transfer_syntax_uid)
+    if _is_opaque(found):
+        uid = found.transfer_syntax_uid
+        raise Unsupported(f"the dataset is deflated, which {uid} does not say: fetch the instance")
+    buffer, encoding = _plain(buffer, dataset_offset, found, MAX_HEADER_BYTES)
     scanner = Scanner(buffer)
-    spans = [(dataset_start(buffer, dataset_offset), len(buffer) if stop is None else stop)]
+    end = len(buffer) if stop is None else min(stop, len(buffer))
+    spans = [(dataset_start(buffer, dataset_offset), end)]
     if tail is not None:
         spans.append((tail, len(buffer)))
     steps = path.split("/")
@@ -118,10 +126,14 @@ def find_element(
     raise NotFound(f"no element {path!r}")
 
 
+def _is_opaque(syntax: Syntax) -> bool:
+    """Deflated under a label of something else: the layout does not count in inflated bytes."""
+    return syntax.deflated and syntax.transfer_syntax_uid not in DEFLATED_UIDS
+
+
 def _plain(
-    buffer: Buffer, dataset_offset: int, transfer_syntax_uid: str, limit: int
+    buffer: Buffer, dataset_offset: int, syntax: Syntax, limit: int
 ) -> tuple[Buffer, Encoding]:
-    syntax = find_syntax(buffer, dataset_offset, transfer_syntax_uid)
     if syntax.deflated:
         return inflated_object(buffer, dataset_offset, limit), syntax.encoding
     return buffer, syntax.encoding

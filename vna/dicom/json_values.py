@@ -52,13 +52,19 @@ def _values(
     if vr in {"DS", "IS"}:
         return _number_strings(vr, data)
     if vr == "PN":
-        return [_person(name) for name in _texts(decode(data, charsets, warnings))]
+        return [_person(name) for name in _texts(_text(vr, data, charsets, warnings))]
     if vr in SINGLE_TEXT_VRS:
         return _single(vr, data, charsets, warnings)
-    return _multiple(vr, decode(data, charsets if vr in CHARSET_VRS else _ANY, warnings))
+    return _multiple(vr, _text(vr, data, charsets, warnings))
 
 
-_ANY = ("",)
+def _text(vr: str, data: bytes, charsets: Charsets, warnings: list[str] | None) -> str:
+    """Text of other VRs that breaks the rule to be ASCII is most probably of the dataset's set."""
+    if vr in CHARSET_VRS:
+        return decode(data, charsets, warnings, vr=vr)
+    if not data.isascii() and warnings is not None:
+        warnings.append(f"a value of VR {vr} is not ASCII")
+    return decode(data, charsets, vr=vr)
 
 
 def _texts(text: str) -> list[str]:
@@ -77,7 +83,7 @@ def _multiple(vr: str, text: str) -> list[object]:
 
 def _single(vr: str, data: bytes, charsets: Charsets, warnings: list[str] | None) -> list[object]:
     """LT, ST, UT, UR: one value, backslashes are text, leading spaces count."""
-    text = decode(data, charsets if vr != "UR" else _ANY, warnings).rstrip("\0 ")
+    text = _text(vr, data, charsets, warnings).rstrip("\0 ")
     return [text] if text else []
 
 

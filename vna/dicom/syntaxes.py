@@ -39,7 +39,10 @@ TARGETS = {
 
 
 def can_transcode(transfer_syntax_uid: str) -> bool:
-    """Whether objects in that syntax can, as a rule, be sent in an uncompressed one."""
+    """Whether objects in that syntax can, as a rule, be sent in an uncompressed one.
+
+    Never those in a private one, whatever they look like: what its pixel data mean is not known.
+    """
     return (
         transfer_syntax_uid in TARGETS
         or transfer_syntax_uid == DEFLATED_EXPLICIT_VR

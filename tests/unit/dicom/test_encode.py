@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset, config
 from pydicom.filereader import read_dataset
 
-from vna.dicom.encode import choose_charset, encode_dataset
+from vna.dicom.encode import encode_dataset
 from vna.dicom.encode_values import format_ds, swap_words
 from vna.errors import Unsupported
 from vna.model.query import JsonElement
@@ -50,7 +50,7 @@ ANSWER: dict[str, JsonElement] = {
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_an_answer_reads_back(syntax: str) -> None:
-    data = encode_dataset(ANSWER, syntax, choose_charset(ANSWER))
+    data = encode_dataset(ANSWER, syntax)
     found = read_back(data, syntax)
     assert len(data) % 2 == 0
     assert found.SpecificCharacterSet == "ISO_IR 100"
@@ -81,7 +81,7 @@ def test_empty_attributes_have_length_zero() -> None:
 def test_name_groups_are_joined() -> None:
     name = {"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"}
     attributes = {"00100010": element("PN", name), "00101001": element("PN", {"Phonetic": "y"})}
-    found = read_back(encode_dataset(attributes, EXPLICIT, "ISO_IR 192"), EXPLICIT)
+    found = read_back(encode_dataset(attributes, EXPLICIT), EXPLICIT)
     assert str(found.PatientName) == "Yamada^Tarou=山田^太郎=やまだ^たろう"
     assert str(found.OtherPatientNames) == "==y"
 
@@ -129,49 +129,6 @@ def test_a_text_too_long_for_its_vr_goes_as_un() -> None:
 def test_another_syntax_is_refused() -> None:
     with pytest.raises(Unsupported, match=r"1\.2\.840\.10008\.1\.2\.4\.50"):
         encode_dataset({}, "1.2.840.10008.1.2.4.50")
-
-
-# --- character sets ---
-
-
-@pytest.mark.parametrize(
-    ("text", "own", "preferred", "expected"),
-    [
-        ("Doe", "ISO_IR 192", "", ""),
-        ("Müller", "", "", "ISO_IR 100"),
-        ("Müller", "ISO_IR 100", "", "ISO_IR 100"),
-        ("Müller", "ISO 2022 IR 100", "", "ISO_IR 100"),
-        ("Müller", "ISO_IR 101", "", "ISO_IR 101"),
-        ("Διονυσιος", "ISO_IR 126", "", "ISO_IR 126"),
-        ("Διονυσιος", "", "ISO_IR 126", "ISO_IR 126"),
-        ("Διονυσιος", "", "", "ISO_IR 192"),
-        ("Люкceмбypг", "ISO_IR 144", "ISO_IR 100", "ISO_IR 144"),
-        ("Müller", "ISO_IR 144", "", "ISO_IR 100"),
-        ("山田", "ISO 2022 IR 87", "", "ISO_IR 192"),
-        ("Müller", "nonsense", "", "ISO_IR 100"),
-    ],
-)
-def test_the_smallest_charset_that_carries_the_data(
-    text: str, own: str, preferred: str, expected: str
-) -> None:
-    attributes = {"00100010": element("PN", {"Alphabetic": text})}
-    if own:
-        attributes["00080005"] = element("CS", own)
-    assert choose_charset(attributes, preferred) == expected
-    found = read_back(encode_dataset(attributes, EXPLICIT, expected), EXPLICIT)
-    assert str(found.PatientName) == text
-    assert found.get("SpecificCharacterSet", "") == expected
-
-
-def test_text_inside_sequences_counts() -> None:
-    item = {"00080104": element("LO", "日本")}
-    assert choose_charset({"00321064": element("SQ", item)}) == "ISO_IR 192"
-
-
-def test_characters_beyond_the_charset_never_stop_an_answer() -> None:
-    attributes = {"00100010": element("PN", {"Alphabetic": "山\ud800"})}
-    assert b"??" in encode_dataset(attributes, EXPLICIT, "ISO_IR 100")
-    assert encode_dataset(attributes, EXPLICIT, "ISO_IR 192")
 
 
 # --- numbers ---
@@ -232,9 +189,8 @@ _DATASETS = st.recursive(
 @settings(max_examples=150)
 @given(_DATASETS, st.sampled_from([EXPLICIT, BIG]))
 def test_everything_written_reads_back(attributes: dict[str, JsonElement], syntax: str) -> None:
-    charset = choose_charset(attributes)
     with config.disable_value_validation():
-        found = read_back(encode_dataset(attributes, syntax, charset), syntax)
+        found = read_back(encode_dataset(attributes, syntax), syntax)
         found.pop(0x00080005, None)
         compare(found, attributes)
 
