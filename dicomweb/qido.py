@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import orjson
 from flask import Flask, Response, request
@@ -67,8 +68,7 @@ class Qido:
         query, cap = search.query, self._max_results
         if search.is_within_study or (query.limit is not None and query.limit <= cap):
             return self._objects(query), list(search.warnings)
-        limited = Query(query.level, query.filters, query.return_tags, cap + 1, query.offset)
-        objects = list(self._objects(limited))
+        objects = list(self._objects(replace(query, limit=cap + 1)))
         if len(objects) <= cap:
             return iter(objects), list(search.warnings)
         cut = (

@@ -6,11 +6,11 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
 from vna.dicom import times
 from vna.errors import InvalidQuery
-from vna.model.query import AnyOf, Match, Range, SingleValue, Wildcard
+from vna.model.query import AnyOf, Match, MomentRange, OneOf, Range, SingleValue, Wildcard
 
 WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 """Where `*` and `?` are wildcards (PS3.4 C.2.2.2.4); elsewhere they are an error."""
@@ -50,7 +50,8 @@ def parse_match(vr: str, text: str, *, tag: int = 0, comma_lists: bool = False) 
     """How a key of `vr` with the value `text` matches; None is universal matching (C.2.2.2.3).
 
     Spaces and NULs round values do not count. A value of stars alone is universal for every VR.
-    Values behind backslashes are alternatives (C.2.2.2.2 for UIDs, a kindness elsewhere); with
+    Values behind backslashes are alternatives (C.2.2.2.2 for UIDs, a kindness elsewhere), with
+    wildcards or without; a lone star among them matches everything, where stars are allowed. With
     `comma_lists`, as in QIDO-RS (PS3.18 8.3.4.1), so are those behind commas in UI and CS. A single
     TM or DT, and a DA or a range end, mean the whole span that they name, see `vna.dicom.times`: so
     "10" of TM is Range("100000.000000", "105959.999999"). Numbers come out in their shortest form,
@@ -62,15 +63,56 @@ def parse_match(vr: str, text: str, *, tag: int = 0, comma_lists: bool = False) 
     values = [value for value in _split(vr, text, comma_lists) if value]
     if not values or not any(value.strip("*") for value in values):
         return None
-    if any(not value.strip("*") for value in values):
-        raise _invalid(
-            tag, vr, "a lone * among several values would match everything; leave it out"
-        )
-    if vr not in WILDCARD_VRS and any("*" in value or "?" in value for value in values):
+    if vr in WILDCARD_VRS and any(not value.strip("*") for value in values):
+        return None
+    if vr not in WILDCARD_VRS and any(map(_has_wildcard, values)):
         raise _invalid(tag, vr, "wildcards are not allowed here; give whole values" + _or_range(vr))
     if vr in RANGE_VRS:
         return _moment(vr, values, tag)
-    return _alternatives([_normal(vr, value, tag) for value in values], vr, tag)
+    return _alternatives([_normal(vr, value, tag) for value in values], vr)
+
+
+TIME_OF_DATE: dict[int, int] = {
+    date_tag: time_tag
+    for keywords in (
+        ("InstanceCreationDate", "InstanceCreationTime"),
+        ("StudyDate", "StudyTime"),
+        ("SeriesDate", "SeriesTime"),
+        ("AcquisitionDate", "AcquisitionTime"),
+        ("ContentDate", "ContentTime"),
+        ("PerformedProcedureStepStartDate", "PerformedProcedureStepStartTime"),
+        ("PresentationCreationDate", "PresentationCreationTime"),
+        ("StructureSetDate", "StructureSetTime"),
+        ("RTPlanDate", "RTPlanTime"),
+    )
+    for date_tag, time_tag in [[tag_for_keyword(keyword) or 0 for keyword in keywords]]
+}
+"""The time of day that belongs to a date. That of a birth is not among them: no zone moves it."""
+
+
+def combined(date: str, time: str) -> MomentRange | None:
+    """The range of moments of a date's and its time's key, both in the same form of a range.
+
+    C.2.2.2.5.4; None when either is no range, or has ends that the other has not: then each
+    matches by itself. Raises InvalidQuery.
+    """
+    days, clock = _ends("DA", date), _ends("TM", time)
+    if days is None or clock is None or [bool(e) for e in days] != [bool(e) for e in clock]:
+        return None
+    dates, times_of_day = _range("DA", days, 0), _range("TM", clock, 0)
+    if dates is None or times_of_day is None:
+        return None
+    return MomentRange(
+        _moment_at(dates.low, times_of_day.low), _moment_at(dates.high, times_of_day.high)
+    )
+
+
+def _moment_at(day: str | None, time_of_day: str | None) -> str | None:
+    return day + time_of_day if day and time_of_day else None
+
+
+def _ends(vr: str, text: str) -> tuple[str, str] | None:
+    return times.split_range(text.strip(" \0"), vr)
 
 
 def attribute_name(tag: int) -> str:
@@ -88,14 +130,18 @@ def _split(vr: str, text: str, comma_lists: bool) -> list[str]:
     return [value.strip(" \0") for value in text.split("\\")]
 
 
-def _alternatives(values: Sequence[str], vr: str, tag: int) -> Match:
-    distinct = tuple(dict.fromkeys(values))
-    has_wildcard = vr in WILDCARD_VRS and any("*" in value or "?" in value for value in distinct)
-    if len(distinct) > 1:
-        if has_wildcard:
-            raise _invalid(tag, vr, "one value with wildcards at a time; ask once for each")
-        return AnyOf(distinct)
-    return Wildcard(_STARS.sub("*", distinct[0])) if has_wildcard else SingleValue(distinct[0])
+def _alternatives(values: Sequence[str], vr: str) -> Match:
+    distinct = tuple(dict.fromkeys(_STARS.sub("*", value) for value in values))
+    if vr not in WILDCARD_VRS or not any(map(_has_wildcard, distinct)):
+        return AnyOf(distinct) if len(distinct) > 1 else SingleValue(distinct[0])
+    matches = tuple(
+        Wildcard(value) if _has_wildcard(value) else SingleValue(value) for value in distinct
+    )
+    return OneOf(matches) if len(matches) > 1 else matches[0]
+
+
+def _has_wildcard(value: str) -> bool:
+    return "*" in value or "?" in value
 
 
 def _moment(vr: str, values: Sequence[str], tag: int) -> Match | None:
@@ -105,7 +151,7 @@ def _moment(vr: str, values: Sequence[str], tag: int) -> Match | None:
             return _range(vr, ends, tag)
     spans = list(dict.fromkeys(_span(vr, value, tag) for value in values))
     if vr == "DA" and all(low == high for low, high in spans):
-        return _alternatives([low for low, _ in spans], vr, tag)
+        return _alternatives([low for low, _ in spans], vr)
     if len(spans) > 1 or vr == "DA":
         raise _malformed(vr, tag)
     low, high = spans[0]

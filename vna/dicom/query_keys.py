@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from vna.dicom.attributes import UNIQUE_KEYS, lookup, vr_of
-from vna.dicom.matching import MATCHABLE_VRS, attribute_name, parse_match
+from vna.dicom.matching import (
+    MATCHABLE_VRS,
+    TIME_OF_DATE,
+    attribute_name,
+    combined,
+    parse_match,
+)
 from vna.errors import InvalidQuery
 from vna.model.query import AnyOf, Filter, ItemMatch, JsonElement, Match
 
@@ -42,14 +48,19 @@ class QueryKeys:
     ignored: tuple[int, ...] = ()
 
 
-def keys_of_identifier(identifier: Mapping[str, JsonElement]) -> QueryKeys:
+def keys_of_identifier(
+    identifier: Mapping[str, JsonElement], *, combine_datetime: bool = False
+) -> QueryKeys:
     """The keys of a C-FIND identifier given in the DICOM JSON model, at any level.
 
-    The VR of the standard counts where the identifier has another one. Raises InvalidQuery naming
-    the attribute.
+    The VR of the standard counts where the identifier has another one. With `combine_datetime` the
+    ranges of a date and its time are one range of moments (PS3.4 C.2.2.2.5.4). Raises InvalidQuery
+    naming the attribute.
     """
     ignored: list[int] = []
     filters = _item_filters(identifier, ignored)
+    if combine_datetime:
+        filters = _combine(identifier, filters)
     tags = frozenset(int(key, 16) for key in identifier) - _CONTROL
     return QueryKeys(filters, tags, tuple(ignored))
 
@@ -77,6 +88,19 @@ def keys_of_parameters(parameters: Iterable[tuple[str, str]]) -> QueryKeys:
 def _item_filters(item: Mapping[str, JsonElement], ignored: list[int]) -> tuple[Filter, ...]:
     found = ((int(key, 16), item[key]) for key in sorted(item))
     matches = ((tag, _element_match(tag, element, ignored)) for tag, element in found)
+    return tuple(Filter(tag, match) for tag, match in matches if match is not None)
+
+
+def _combine(
+    identifier: Mapping[str, JsonElement], filters: tuple[Filter, ...]
+) -> tuple[Filter, ...]:
+    texts = {item.tag: _element_text(identifier[f"{item.tag:08X}"]) for item in filters}
+    found: dict[int, Match | None] = {}
+    for date, time in TIME_OF_DATE.items():
+        moments = combined(texts[date], texts[time]) if {date, time} <= texts.keys() else None
+        if moments is not None:
+            found[date], found[time] = moments, None
+    matches = ((item.tag, found.get(item.tag, item.match)) for item in filters)
     return tuple(Filter(tag, match) for tag, match in matches if match is not None)
 
 

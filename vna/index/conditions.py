@@ -14,7 +14,17 @@ from vna.dicom.attributes import vr_of
 from vna.errors import InvalidQuery
 from vna.index.columns import Kind
 from vna.index.jsonb import to_text
-from vna.model.query import AnyOf, Filter, ItemMatch, Match, Range, SingleValue, Wildcard
+from vna.model.query import (
+    AnyOf,
+    Filter,
+    ItemMatch,
+    Match,
+    MomentRange,
+    OneOf,
+    Range,
+    SingleValue,
+    Wildcard,
+)
 
 Part = sql.Composable
 _NUMBERS = frozenset({"IS", "DS", "US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"})
@@ -37,27 +47,40 @@ class Matcher:
 
     def on_column(self, columns: tuple[Part, ...], kind: Kind, match: Match) -> Part:
         """`match` on a typed column (three for a NAME, one per component group). Raises InvalidQuery."""
+        if isinstance(match, OneOf):
+            return any_of(self.on_column(columns, kind, item) for item in match.matches)
         match kind:
             case Kind.NAME:
                 return self._on_name(columns, match)
             case Kind.TEXT:
                 return self._on_text(columns[0], match)
             case Kind.DATE:
-                return self._on_ordered(columns[0], match, self._date)
+                return self.on_date(columns[0], match)
             case Kind.TIME:
-                return self._on_ordered(columns[0], match, self._time)
+                return self.on_time(columns[0], match)
             case Kind.INTEGER:
-                return self._on_ordered(columns[0], match, self._number)
+                return self.on_ordered(columns[0], match, self._number)
+
+    def on_date(self, column: Part, match: Match) -> Part:
+        """`match` on a date. Raises InvalidQuery."""
+        return self.on_ordered(column, match, self.date)
+
+    def on_time(self, column: Part, match: Match) -> Part:
+        """`match` on a time of day. Raises InvalidQuery."""
+        return self.on_ordered(column, match, self.time)
 
     def on_element(self, element: Part, tag: int, match: Match) -> Part:
         """`match` on at least one value of a jsonb element (PS3.4 C.2.2.3). Raises InvalidQuery."""
         if isinstance(match, ItemMatch):
             return self._on_items(element, match)
+        if isinstance(match, OneOf):
+            return any_of(self.on_element(element, tag, item) for item in match.matches)
         return sql.SQL(
             "EXISTS (SELECT FROM jsonb_array_elements({} -> 'Value') AS v(v) WHERE {})"
         ).format(element, self._on_json_value(vr_of(tag), match))
 
-    def _bind(self, value: object) -> Part:
+    def bind(self, value: object) -> Part:
+        """The place-holder of `value`."""
         name = f"v{len(self.bound)}"
         self.bound[name] = value
         return sql.Placeholder(name)
@@ -66,13 +89,13 @@ class Matcher:
         if vr == "PN":
             return self._on_name(_NAMES, match)
         if vr == "DA":
-            return self._on_ordered(_DAY, match, self._date)
+            return self.on_ordered(_DAY, match, self.date)
         if vr == "TM":
-            return self._on_ordered(sql.SQL("clock_of({})").format(_VALUE), match, self._time)
+            return self.on_ordered(sql.SQL("clock_of({})").format(_VALUE), match, self.time)
         if vr == "DT":
-            return self._on_ordered(_moment_of, match, self._moment)
+            return self.on_ordered(_moment_of, match, self._moment)
         if vr in _NUMBERS:
-            return self._on_ordered(_NUMBER, match, self._number)
+            return self.on_ordered(_NUMBER, match, self._number)
         return self._on_text(_VALUE, match)
 
     def _on_items(self, element: Part, match: ItemMatch) -> Part:
@@ -91,17 +114,20 @@ class Matcher:
             case SingleValue(value):
                 return compare(column, "=", self._text(value))
             case AnyOf(values):
-                listed = self._bind([to_text(value) for value in values])
+                listed = self.bind([to_text(value) for value in values])
                 return sql.SQL("{} = ANY({}::text[])").format(column, listed)
             case Wildcard(pattern):
                 return compare(column, "LIKE", self._text(pattern.translate(_LIKE)))
-            case Range() | ItemMatch():
+            case Range() | MomentRange() | OneOf() | ItemMatch():
                 raise InvalidQuery("a text matches values and wildcards, no range and no items")
 
-    def _on_ordered(
+    def on_ordered(
         self, column: Part | Callable[[str], Part], match: Match, bind: Callable[[str], Part]
     ) -> Part:
-        """`column` may depend on the value that it is compared with; `bind` makes that a part of the statement."""
+        """`match` on what has an order: values, ranges. Raises InvalidQuery.
+
+        `column` may depend on the value that it is compared with; `bind` makes that a part of the statement.
+        """
 
         def side(value: str) -> Part:
             return column if isinstance(column, sql.Composable) else column(value)
@@ -115,7 +141,7 @@ class Matcher:
                 ends: tuple[tuple[LiteralString, str | None], ...] = ((">=", low), ("<=", high))
                 given = [compare(side(end), sign, bind(end)) for sign, end in ends if end]
                 return all_of(given or [sql.SQL("{} IS NOT NULL").format(side(""))])
-            case Wildcard() | ItemMatch():
+            case Wildcard() | MomentRange() | OneOf() | ItemMatch():
                 raise InvalidQuery("a date, a time or a number matches values and ranges only")
 
     def _on_name(self, groups: tuple[Part, ...], match: Match) -> Part:
@@ -126,7 +152,7 @@ class Matcher:
                 return any_of(self._on_groups(groups, value, "=") for value in values)
             case Wildcard(pattern):
                 return self._on_groups(groups, pattern, "LIKE")
-            case Range() | ItemMatch():
+            case Range() | MomentRange() | OneOf() | ItemMatch():
                 raise InvalidQuery("a person's name matches values and wildcards only")
 
     def _on_groups(self, groups: tuple[Part, ...], value: str, sign: LiteralString) -> Part:
@@ -152,15 +178,17 @@ class Matcher:
         return compare(group, sign, sql.SQL("fold({}::text)").format(self._text(text)))
 
     def _text(self, value: str) -> Part:
-        return self._bind(to_text(value))
+        return self.bind(to_text(value))
 
-    def _date(self, value: str) -> Part:
+    def date(self, value: str) -> Part:
+        """A day written YYYYMMDD. Raises InvalidQuery."""
         try:
-            return self._bind(datetime.strptime(value, "%Y%m%d").date())  # noqa: DTZ007
+            return self.bind(datetime.strptime(value, "%Y%m%d").date())  # noqa: DTZ007
         except ValueError as exc:
             raise InvalidQuery("a date to match is written YYYYMMDD") from exc
 
-    def _time(self, value: str) -> Part:
+    def time(self, value: str) -> Part:
+        """A time of day as a TM value."""
         return sql.SQL("clock_of({}::text)").format(self._text(value))
 
     def _moment(self, value: str) -> Part:

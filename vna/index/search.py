@@ -6,14 +6,10 @@ import contextlib
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
-import orjson
-
-from vna.dicom.attributes import vr_of
 from vna.errors import Unavailable
-from vna.index.columns import INSTANCE_AVAILABILITY
 from vna.index.database import ATTEMPTS, Database, is_worth_repeating
 from vna.index.statement import Statement, build_statement
-from vna.model.query import JsonElement, Query, Record
+from vna.model.query import Query, Record
 
 BATCH = 500
 
@@ -21,8 +17,10 @@ BATCH = 500
 class SearchIndex:
     """Answers queries. Shared by all threads."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, zone: str = "") -> None:
+        """`zone`: the IANA name of the time zone of objects that do not tell theirs; "": that of a query."""
         self._database = database
+        self._zone = zone
 
     def find(self, query: Query) -> Iterator[Record]:
         """The records that match, newest study first, then by series and instance number; stable with ties.
@@ -31,22 +29,43 @@ class SearchIndex:
         `columns.is_searchable`). Closing the iterator ends the query and frees its connection. Raises InvalidQuery
         at once; Unavailable at once or on the way.
         """
-        statement = build_statement(query)
-        rows = self._some(statement) if _is_short(query) else self._streamed(statement)
-        return (_record(row, statement, query) for row in rows)
+        statement = build_statement(query, self._zone, BATCH + 1)
+        if query.limit is not None and query.limit <= BATCH:
+            rows = self._at_once(statement, statement.text)
+        elif statement.is_keyed:
+            rows = self._few_or_streamed(statement)
+        else:
+            rows = self._streamed(statement, query.fuzzy)
+        attributes_of, level = statement.outputs.attributes_of, query.level
+        return (Record(level, attributes_of(row)) for row in rows)
 
-    def _some(self, statement: Statement) -> Iterator[Sequence[Any]]:
-        rows = self._database.attempt(
-            lambda c: c.execute(statement.text, statement.values, prepare=False).fetchall()
+    def _at_once(self, statement: Statement, text: bytes) -> Iterator[Sequence[Any]]:
+        yield from self._fetched(statement, text)
+
+    def _few_or_streamed(self, statement: Statement) -> Iterator[Sequence[Any]]:
+        """One round trip for all where they are few; only where there are more it begins anew with a cursor."""
+        rows = self._fetched(statement, statement.first)
+        if len(rows) <= BATCH:
+            yield from rows
+        else:
+            yield from self._streamed(statement, for_all_rows=False)
+
+    def _fetched(self, statement: Statement, text: bytes) -> list[Sequence[Any]]:
+        """All rows; planned for every request, except where one plan suits all values."""
+        return self._database.attempt(
+            lambda c: list(c.execute(text, statement.values, prepare=statement.is_keyed).fetchall())
         )
-        yield from rows
 
-    def _streamed(self, statement: Statement) -> Iterator[Sequence[Any]]:
-        """Rows of a cursor; a connection that turns out to be lost before the first row is replaced."""
+    def _streamed(self, statement: Statement, for_all_rows: bool) -> Iterator[Sequence[Any]]:
+        """Rows of a cursor; a connection that turns out to be lost before the first row is replaced.
+
+        `for_all_rows`: planned for the last row. By default Postgres plans cursors for the first tenth, and would
+        rather go through all studies by date than sort those of one name.
+        """
         begun = False
         for attempts_left in reversed(range(ATTEMPTS)):
             try:
-                with contextlib.closing(self._cursor_rows(statement)) as rows:
+                with contextlib.closing(self._cursor_rows(statement, for_all_rows)) as rows:
                     for row in rows:
                         begun = True
                         yield row
@@ -56,48 +75,20 @@ class SearchIndex:
             else:
                 return
 
-    def _cursor_rows(self, statement: Statement) -> Generator[Sequence[Any], None, None]:
+    def _cursor_rows(
+        self, statement: Statement, for_all_rows: bool
+    ) -> Generator[Sequence[Any], None, None]:
         """Rows by a cursor of the server; few rows leave the connection free before the first is used."""
         with (
             self._database.connection() as connection,
             connection.transaction(),
             connection.cursor(name="find") as cursor,
         ):
+            if for_all_rows:
+                connection.execute("SET LOCAL cursor_tuple_fraction = 1.0")
             cursor.execute(statement.text, statement.values)
             rows = cursor.fetchmany(BATCH)
             while len(rows) == BATCH:
                 yield from rows
                 rows = cursor.fetchmany(BATCH)
         yield from rows
-
-
-def _is_short(query: Query) -> bool:
-    return query.limit is not None and query.limit <= BATCH
-
-
-def _record(row: Sequence[Any], statement: Statement, query: Query) -> Record:
-    found: dict[str, JsonElement] = {}
-    position = len(statement.levels)
-    for text in row[:position]:
-        found.update(orjson.loads(text))
-    for tag in statement.tags:
-        _put(found, tag, [row[position]])
-        position += 1
-    for item in statement.computed:
-        value = row[position]
-        _put(found, item.tag, value if isinstance(value, list) else [value])
-        position += 1
-    wanted = query.return_tags
-    if wanted is None or INSTANCE_AVAILABILITY in wanted:
-        _put(found, INSTANCE_AVAILABILITY, ["ONLINE"])
-    if wanted is not None:
-        keys = ((f"{tag:08X}", tag) for tag in sorted(wanted))
-        found = {key: found.get(key) or {"vr": vr_of(tag)} for key, tag in keys}
-    return Record(query.level, found)
-
-
-def _put(found: dict[str, JsonElement], tag: int, values: list[object]) -> None:
-    element: JsonElement = {"vr": vr_of(tag)}
-    if values and values[0] not in {None, ""}:
-        element["Value"] = values
-    found[f"{tag:08X}"] = element

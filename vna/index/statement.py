@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import LiteralString
 
 from psycopg import sql
 
+from vna.dicom.person_names import TOKEN_LEVELS, wanted
 from vna.errors import InvalidQuery
 from vna.index.columns import (
     ALIASES,
@@ -15,15 +17,16 @@ from vna.index.columns import (
     COMPUTED_COLUMNS,
     INSTANCE_AVAILABILITY,
     PARENTS,
-    RETURNED_COLUMNS,
     TABLES,
     Computed,
     Kind,
     home_of,
 )
 from vna.index.conditions import Matcher, Part, all_of
+from vna.index.moments import Clocks, on_moments
+from vna.index.outputs import Outputs, above, attributes_at, outputs_of
 from vna.model.identifiers import LEVELS, Level
-from vna.model.query import AnyOf, Filter, Match, Query, SingleValue
+from vna.model.query import AnyOf, Filter, Match, MomentRange, Query, Range, SingleValue
 
 _ORDER: dict[Level, LiteralString] = {
     Level.PATIENT: "p.id DESC",
@@ -32,69 +35,81 @@ _ORDER: dict[Level, LiteralString] = {
     Level.IMAGE: "i.instance_number NULLS LAST, i.id",
 }
 _PATIENT_ID = 0x00100020
+_STUDY_DATE = 0x00080020
+_KEYS = frozenset(
+    {_PATIENT_ID, 0x0020000D, 0x0020000E, 0x00080018, 0x00080050}  # unique keys, accession number
+)
 _NAME_SUFFIXES = ("", "_ideographic", "_phonetic")
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`text` with its values by name, and what each column of the answer is.
+    """`text` with its `values` by name; what its rows mean is up to `outputs`.
 
-    The answer's columns are: the jsonb of `levels` as text, then the columns `tags`, then `computed`.
+    `is_keyed`: an index finds by every filter, so one plan is right whatever the values, and no more is read than
+    matches. `first`: the same for the first rows only, as many as were asked of `build_statement`.
     """
 
-    text: sql.Composed
+    text: bytes
     values: dict[str, object]
-    levels: tuple[Level, ...]
-    tags: tuple[int, ...]
-    computed: tuple[Computed, ...]
+    outputs: Outputs
+    is_keyed: bool
+    first: bytes
 
 
-def build_statement(query: Query) -> Statement:
-    """The SELECT of `query`. Raises InvalidQuery for a match that an attribute does not allow."""
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Where a condition of `query` is put together: the tables of the levels `here` are joined."""
+
+    query: Query
+    here: tuple[Level, ...]
+    matcher: Matcher
+    clocks: Clocks | None
+
+
+def build_statement(query: Query, zone: str = "", first_rows: int = 1) -> Statement:
+    """The SELECT of `query`. Raises InvalidQuery for a match that an attribute does not allow.
+
+    `zone`: the IANA name of the time zone of objects that do not tell theirs; "": that of the query.
+    """
     matcher = Matcher()
-    here = _above(query.level)
-    wanted = query.return_tags
-    levels = tuple(level for level in here if wanted is None or _needs(level, wanted, query.level))
-    tags = tuple(
-        tag for level in here for tag in RETURNED_COLUMNS[level] if wanted is None or tag in wanted
+    clocks = None if query.utc_offset is None else Clocks(query.utc_offset, zone)
+    scope = _Scope(query, above(query.level), matcher, clocks)
+    outputs = outputs_of(query.level, query.return_tags)
+    body = b"SELECT %b FROM %b WHERE %b ORDER BY %b" % (
+        outputs.columns,
+        _tables(query.level),
+        _conditions(scope).as_bytes(None),
+        _ordered(query.level),
     )
-    computed = tuple(
-        item
-        for item in COMPUTED_COLUMNS.values()
-        if item.level in here and (wanted is None or item.tag in wanted)
-    )
-    outputs: list[Part] = [sql.SQL("{}::text").format(_attributes(level, here)) for level in levels]
-    outputs += [COLUMNS[tag].expression for tag in tags]
-    outputs += [item.expression for item in computed]
-    text = sql.SQL(
-        "SELECT {outputs} FROM {tables} WHERE {conditions} ORDER BY {order}{page}"
-    ).format(
-        outputs=sql.SQL(", ").join(outputs or [sql.SQL("1")]),
-        tables=_joined(here),
-        conditions=_conditions(query, matcher),
-        order=_order(query.level),
-        page=_page(query),
-    )
-    return Statement(text, matcher.bound, levels, tags, computed)
-
-
-def _above(level: Level) -> tuple[Level, ...]:
-    """`level` and those above it, from the top."""
-    return LEVELS[: LEVELS.index(level) + 1]
-
-
-def _needs(level: Level, wanted: frozenset[int], query_level: Level) -> bool:
-    """Whether the jsonb of `level` has one of the wanted attributes."""
-    return any(
-        tag not in RETURNED_COLUMNS[level] and home_of(tag, query_level) == level for tag in wanted
+    return Statement(
+        text=body + _page(query.limit, query.offset),
+        values=matcher.bound,
+        outputs=outputs,
+        is_keyed=_is_keyed(query),
+        first=body + _page(first_rows, query.offset),
     )
 
 
-def _attributes(level: Level, here: tuple[Level, ...]) -> Part:
-    """The jsonb of `level`; that of the patient as the study has it, where there is a study."""
-    if level is Level.PATIENT and Level.STUDY in here:
-        return sql.SQL("coalesce(s.patient_attributes, p.attributes)")
-    return sql.Identifier(ALIASES[level], "attributes")
+def _is_keyed(query: Query) -> bool:
+    here = above(query.level)
+    return (
+        bool(query.filters)
+        and query.offset <= 0
+        and query.utc_offset is None
+        and all(_is_key(item) and COLUMNS[item.tag].level in here for item in query.filters)
+    )
+
+
+def _is_key(item: Filter) -> bool:
+    if item.tag == _STUDY_DATE:
+        return isinstance(item.match, (SingleValue, Range))
+    return item.tag in _KEYS and isinstance(item.match, (SingleValue, AnyOf))
+
+
+@cache
+def _tables(level: Level) -> bytes:
+    return _joined(above(level)).as_bytes(None)
 
 
 def _joined(levels: tuple[Level, ...]) -> Part:
@@ -117,26 +132,24 @@ def _link(level: Level) -> Part:
     )
 
 
-def _order(level: Level) -> Part:
-    levels = (level,) if level is Level.PATIENT else _above(level)[1:]
-    return sql.SQL(", ").join(sql.SQL(_ORDER[item]) for item in levels)
+@cache
+def _ordered(level: Level) -> bytes:
+    levels = (level,) if level is Level.PATIENT else above(level)[1:]
+    return ", ".join(_ORDER[item] for item in levels).encode()
 
 
-def _page(query: Query) -> Part:
-    parts: list[Part] = []
-    if query.limit is not None:
-        parts.append(sql.SQL(" LIMIT {}").format(sql.Literal(max(0, query.limit))))
-    if query.offset > 0:
-        parts.append(sql.SQL(" OFFSET {}").format(sql.Literal(query.offset)))
-    return sql.Composed(parts)
+def _page(limit: int | None, offset: int) -> bytes:
+    parts = [] if limit is None else [b" LIMIT %d" % max(0, limit)]
+    parts += [b" OFFSET %d" % offset] if offset > 0 else []
+    return b"".join(parts)
 
 
-def _conditions(query: Query, matcher: Matcher) -> Part:
-    here = _above(query.level)
+def _conditions(scope: _Scope) -> Part:
+    query, here = scope.query, scope.here
     own: list[Part] = []
     deeper: list[tuple[Level, Part]] = []
     for item in query.filters:
-        found = _condition(item, query.level, here, matcher)
+        found = _condition(item, scope)
         if found is None:
             continue
         level, condition = found
@@ -161,10 +174,31 @@ def _exists(level: Level, deepest: Level, conditions: Iterable[Part]) -> Part:
     )
 
 
-def _condition(
-    item: Filter, level: Level, here: tuple[Level, ...], matcher: Matcher
-) -> tuple[Level, Part] | None:
+def _condition(item: Filter, scope: _Scope) -> tuple[Level, Part] | None:
     """Where `item` applies and how; None when the index does not keep the attribute (then it is universal)."""
+    found = _on_moments(item, scope) or _literal(item, scope)
+    query = wanted(item.tag, item.match) if scope.query.fuzzy and item.tag in TOKEN_LEVELS else None
+    if query is None or found is None:
+        return found
+    level = TOKEN_LEVELS[item.tag]
+    names = sql.Identifier(ALIASES[level], "person_names")
+    return level, sql.SQL("({names} @@ {query}::tsquery OR {names} IS NULL AND {literal})").format(
+        names=names, query=scope.matcher.bind(query), literal=found[1]
+    )
+
+
+def _on_moments(item: Filter, scope: _Scope) -> tuple[Level, Part] | None:
+    """A range of moments, or times of another zone; None for what matches as it was noted."""
+    home = home_of(item.tag, scope.query.level)
+    if home is None or (scope.clocks is None and not isinstance(item.match, MomentRange)):
+        return None
+    attributes = attributes_at(home, scope.here)
+    condition = on_moments(item.tag, item.match, attributes, scope.matcher, scope.clocks)
+    return None if condition is None else (home, condition)
+
+
+def _literal(item: Filter, scope: _Scope) -> tuple[Level, Part] | None:
+    level, here, matcher = scope.query.level, scope.here, scope.matcher
     column = COLUMNS.get(item.tag)
     if column is not None:
         suffixes = _NAME_SUFFIXES if column.kind is Kind.NAME else ("",)
@@ -183,7 +217,9 @@ def _condition(
     home = home_of(item.tag, level)
     if home is None:
         return None
-    element = sql.SQL("({} -> {})").format(_attributes(home, here), sql.Literal(f"{item.tag:08X}"))
+    element = sql.SQL("({} -> {})").format(
+        attributes_at(home, here), sql.Literal(f"{item.tag:08X}")
+    )
     return home, matcher.on_element(element, item.tag, item.match)
 
 

@@ -37,13 +37,31 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class MomentRange:
+    """A date and its time together between two moments, inclusive; None is open (C.2.2.2.5.4).
+
+    A match of the date's attribute. Moments are written YYYYMMDDHHMMSS.FFFFFF.
+    """
+
+    low: str | None
+    high: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """At least one of `matches`: alternatives with wildcards among them."""
+
+    matches: tuple[SingleValue | Wildcard, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ItemMatch:
     """At least one item of a sequence matches every filter (C.2.2.2.6)."""
 
     filters: tuple[Filter, ...]
 
 
-Match = SingleValue | AnyOf | Wildcard | Range | ItemMatch
+Match = SingleValue | AnyOf | Wildcard | OneOf | Range | MomentRange | ItemMatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +78,8 @@ class Query:
 
     `return_tags` are the attributes wanted (None: everything the index has for the level and those above).
     A filter of any level is allowed (relational, C.4.1.2.2.1); doors that are hierarchical check it themselves.
+    `fuzzy`: person names match by meaning (C.2.2.2.1.1). `utc_offset`: dates and times of the filters, and those of
+    the records, are those of clocks so many minutes ahead of UTC (C.2.2.2.1.3); None: as they were noted.
     """
 
     level: Level
@@ -67,6 +87,8 @@ class Query:
     return_tags: frozenset[int] | None = frozenset()
     limit: int | None = None
     offset: int = 0
+    fuzzy: bool = False
+    utc_offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
