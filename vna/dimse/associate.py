@@ -35,6 +35,12 @@ _COMMON_EXTENDED = 0x57
 _USER_IDENTITY_RQ = 0x58
 _USER_IDENTITY_AC = 0x59
 
+MAX_CONTEXT_ITEMS = 256
+"""Twice what there are ids for: a request with a few too many is rejected, not aborted."""
+
+MAX_TRANSFER_SYNTAXES = 256
+"""In one context; the standard has about sixty."""
+
 _FIXED_PART = struct.Struct(">H2x16s16s32x")
 _ITEM = struct.Struct(">BxH")
 _U16 = struct.Struct(">H")
@@ -100,6 +106,7 @@ class _Parts:
     proposed: list[memoryview] = field(default_factory=list)
     answered: list[memoryview] = field(default_factory=list)
     user: UserInformation = field(default_factory=UserInformation)
+    has_user: bool = False
 
 
 def _decode(body: memoryview) -> _Parts:
@@ -108,6 +115,7 @@ def _decode(body: memoryview) -> _Parts:
     version, called, calling = _FIXED_PART.unpack_from(body)
     parts = _Parts(version, _ae_title(called), _ae_title(calling))
     for kind, value in _items(body[_FIXED_PART.size :]):
+        _check_counts(parts)
         if kind == _APPLICATION_CONTEXT:
             parts.application_context = _uid(value)
         elif kind == _CONTEXT_RQ:
@@ -115,8 +123,16 @@ def _decode(body: memoryview) -> _Parts:
         elif kind == _CONTEXT_AC:
             parts.answered.append(value)
         elif kind == _USER_INFORMATION:
-            parts.user = _user_information(value)
+            if parts.has_user:
+                raise InvalidPdu("two user information items in an A-ASSOCIATE PDU")
+            parts.user, parts.has_user = _user_information(value), True
     return parts
+
+
+def _check_counts(parts: _Parts) -> None:
+    """More contexts than have ids are no request but work for nothing."""
+    if max(len(parts.proposed), len(parts.answered)) > MAX_CONTEXT_ITEMS:
+        raise InvalidPdu(f"more than {MAX_CONTEXT_ITEMS} presentation contexts")
 
 
 def _items(data: memoryview) -> Iterator[tuple[int, memoryview]]:
@@ -136,11 +152,15 @@ def _proposed_context(value: memoryview) -> ProposedContext:
     if len(value) < 4:
         raise InvalidPdu("a presentation context item is cut off")
     abstract_syntax = ""
-    transfer_syntaxes = []
+    transfer_syntaxes: list[str] = []
     for kind, name in _items(value[4:]):
         if kind == _ABSTRACT_SYNTAX:
             abstract_syntax = _uid(name)
         elif kind == _TRANSFER_SYNTAX:
+            if len(transfer_syntaxes) >= MAX_TRANSFER_SYNTAXES:
+                raise InvalidPdu(
+                    f"more than {MAX_TRANSFER_SYNTAXES} transfer syntaxes in a context"
+                )
             transfer_syntaxes.append(_uid(name))
     return ProposedContext(value[0], abstract_syntax, tuple(transfer_syntaxes))
 

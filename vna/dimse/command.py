@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from operator import attrgetter
 
 from vna.dimse.errors import DimseError
 
@@ -137,6 +138,8 @@ FIELDS = (
     _Field(0x1031, "move_originator_message_id", "US"),
 )
 _BY_ELEMENT = {field.element: field for field in FIELDS}
+_CONTENTS = attrgetter(*(f.keyword if f is not _DATA_SET_TYPE else "is_response" for f in FIELDS))
+"""All fields of a Command in one call; in the place of the Data Set Type stands anything."""
 _PADDING = {"UI": b"\0", "AE": b" ", "LO": b" "}
 _ELEMENT = struct.Struct("<HHI")
 _U16 = struct.Struct("<H")
@@ -155,13 +158,12 @@ def encode_command(command: Command, *, has_data: bool) -> bytes:
     characters.
     """
     parts = []
-    for field in FIELDS:
+    for field, content in zip(FIELDS, _CONTENTS(command), strict=True):
         if field is _DATA_SET_TYPE:
             value = _U16.pack(DATA_SET if has_data else NO_DATA_SET)
+        elif not content and content != 0:  # None, "" or ()
+            continue
         else:
-            content = getattr(command, field.keyword)
-            if content is None or content in ("", ()):
-                continue
             value = _encode_value(field, content)
         parts.append(_ELEMENT.pack(0, field.element, len(value)) + value)
     body = b"".join(parts)

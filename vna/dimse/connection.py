@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
 from vna.dimse.errors import (
@@ -28,15 +29,30 @@ _LastWord = Abort | LocalAbort | AssociateReject
 class Connection:
     """One association's machine and transport. What it raises is AssociationEnded or one of its
     children.
+
+    One thread at a time receives (`event`, `fill` and the like, `finish`); messages may be sent
+    from others meanwhile, one whole message after the other.
     """
 
     def __init__(
-        self, sock: socket.socket, *, is_requestor: bool, max_pdu_length: int, timeouts: Timeouts
+        self,
+        link: socket.socket | Transport,
+        *,
+        is_requestor: bool,
+        max_pdu_length: int,
+        timeouts: Timeouts,
     ) -> None:
+        """Take over a connected socket, or a transport that has done its handshake already."""
         self.machine = UpperLayer(is_requestor=is_requestor, max_pdu_length=max_pdu_length)
-        self._transport = Transport(sock)
+        self._transport = (
+            link
+            if isinstance(link, Transport)
+            else Transport(link, half_open_after=timeouts.half_open)
+        )
         self._timeouts = timeouts
         self._is_closed = False
+        self._sending = threading.RLock()
+        self._receiver: int | None = None
 
     @property
     def is_over(self) -> bool:
@@ -92,17 +108,34 @@ class Connection:
             if data is not None:
                 return self._took(data)
 
-    def send_data(self, units: Iterable[Unit]) -> None:
-        """Send P-DATA-TF PDUs, ready-made. What their source raises comes out between two PDUs."""
+    def fill_or_wake(self, seconds: float) -> bool:
+        """As `fill`, but False as well when nothing came for so many seconds."""
+        self._check_open()
         try:
-            self.machine.check_can_send()
-        except WrongState as exc:
-            raise AssociationEnded(str(exc)) from exc
-        self._send(units, Patience(self._timeouts.message))
+            data = self._transport.receive(Deadline(seconds))
+        except TimedOut:
+            return False
+        except ConnectionLost:
+            self.machine.connection_closed()
+            raise
+        return self._took(data)
+
+    def send_data(self, units: Iterable[Unit]) -> None:
+        """Send the P-DATA-TF PDUs of a message, ready-made; from any thread.
+
+        What their source raises comes out between two PDUs, and so does an end of the association
+        that another thread has brought about.
+        """
+        with self._sending:
+            self._send(
+                self._while_open(units),
+                Patience(self._timeouts.message, self._timeouts.slowest_rate),
+            )
 
     def flush(self) -> None:
-        """Send what the machine has to say."""
-        self._send(self._outgoing(), Deadline(self._timeouts.artim))
+        """Send what the machine has to say, behind the message that another thread is sending."""
+        with self._sending:
+            self._send(self._outgoing(), Deadline(self._timeouts.artim))
 
     def fail(self, message: str, reason: AbortReason) -> NoReturn:
         """Abort as the provider because of what the peer sent. Raises ProtocolError."""
@@ -113,7 +146,8 @@ class Connection:
     def abort(self, abort: Abort) -> None:
         """Send an A-ABORT if the association still stands."""
         if (Event.ABORT, self.machine.state) in TRANSITIONS and not self._is_closed:
-            self.machine.abort(abort)
+            with contextlib.suppress(WrongState):  # another thread was first
+                self.machine.abort(abort)
             self._flush_last_word()
 
     def finish(self) -> None:
@@ -128,7 +162,8 @@ class Connection:
             self.machine.connection_closed()
         finally:
             self._is_closed = True
-            self._transport.close()
+            self._transport.farewell()
+            self._close_transport()
 
     def wake(self) -> None:
         self._transport.wake()
@@ -147,7 +182,18 @@ class Connection:
             self.machine.receive_data(data)
             while self.machine.next_event() is not None:
                 pass
-            self._transport.send(self._outgoing(), artim)
+            with self._sending:
+                self._transport.send(self._outgoing(), artim)
+
+    def _close_transport(self) -> None:
+        """Not under a thread that is still sending: it is cut off first."""
+        if not self._sending.acquire(blocking=False):
+            self.shutdown()
+            self._sending.acquire()
+        try:
+            self._transport.close()
+        finally:
+            self._sending.release()
 
     def _took(self, data: memoryview | None) -> bool:
         if data is None:
@@ -158,7 +204,18 @@ class Connection:
         ended = self.machine.connection_closed()
         raise ConnectionLost(ended.message if ended else "the connection was closed")
 
+    def _while_open(self, units: Iterable[Unit]) -> Iterator[Unit]:
+        machine = self.machine
+        try:
+            machine.check_can_send()
+            for unit in units:
+                yield unit
+                machine.check_can_send()
+        except WrongState as exc:
+            raise AssociationEnded(str(exc)) from exc
+
     def _check_open(self) -> None:
+        self._receiver = threading.get_ident()
         if self.is_over:
             raise AssociationEnded("the association is over")
 
@@ -181,14 +238,24 @@ class Connection:
             self.machine.artim_expired()
         else:
             self.abort(Abort(AbortSource.SERVICE_PROVIDER, AbortReason.NOT_SPECIFIED))
+            self.shutdown()  # who was silent so long is not waited for a second time, for its close
         raise PeerTimeout(f"the peer took too long: {cause}") from cause
 
     def _flush_last_word(self) -> None:
-        """Send an A-ABORT to a peer that may not listen any more; then it is over all the same."""
-        with contextlib.suppress(ConnectionLost, TimedOut):
-            self._transport.send(
-                self._outgoing(), Deadline(min(self._timeouts.artim, LAST_WORD_SECONDS))
-            )
+        """Send an A-ABORT to a peer that may not listen any more; then it is over all the same.
+
+        It goes between two PDUs of a message that another thread is sending. Where that is stuck,
+        the connection is cut.
+        """
+        seconds = min(self._timeouts.artim, LAST_WORD_SECONDS)
+        if not self._sending.acquire(timeout=seconds):
+            self.shutdown()
+            return
+        try:
+            with contextlib.suppress(ConnectionLost, TimedOut):
+                self._transport.send(self._outgoing(), Deadline(seconds))
+        finally:
+            self._sending.release()
 
     def _outgoing(self) -> list[Unit]:
         return [(pdu,) for pdu in self.machine.take_outgoing()]
@@ -199,7 +266,8 @@ class Connection:
         except TimedOut as exc:
             self._cut_off(exc)
         except ConnectionLost:
-            self._look_for_abort()
+            if self._receiver in {None, threading.get_ident()}:
+                self._look_for_abort()
             self.machine.connection_closed()
             raise
 

@@ -12,6 +12,7 @@ from vna.dimse.pdu import PDV_HEADER_LENGTH, PduType
 
 MAX_FRAGMENT_LENGTH = 262144
 MIN_FRAGMENT_LENGTH = 2
+_SMALL = 16384
 _HEADERS = struct.Struct(">BxIIBB")
 _COMMAND, _LAST = 1, 2
 
@@ -46,9 +47,38 @@ def message_pdus(
     receivers insist.
     """
     size = fragment_length(peer_max_pdu_length)
-    yield from _pdus(context_id, _COMMAND, _cut(command, size))
-    if data is not None:
+    yield from _buffer_pdus(context_id, _COMMAND, command, size)
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        yield from _buffer_pdus(context_id, 0, data, size)
+    elif data is not None:
         yield from _pdus(context_id, 0, _even(_chunks(data, size), size))
+
+
+def _buffer_pdus(
+    context_id: int, control: int, data: Buffer, size: int
+) -> Iterator[tuple[Buffer, Buffer]]:
+    """What lies in memory as a whole is cut without looking for its end; full PDUs share a header."""
+    view = memoryview(data).cast("B")
+    last = (len(view) - 1) // size * size if len(view) else 0
+    header = _header(context_id, control, size)
+    for start in range(0, last, size):
+        yield header, view[start : start + size]
+    yield _header(context_id, control | _LAST, len(view) - last), view[last:]
+
+
+def alike_messages(
+    context_id: int, command: bytes, datasets: Iterable[Buffer], peer_max_pdu_length: int
+) -> Iterator[tuple[Buffer, ...]]:
+    """A message for each dataset, all with the same command: whole PDUs, joined where they are small."""
+    size = fragment_length(peer_max_pdu_length)
+    head = b"".join(b"".join(pdu) for pdu in _pdus(context_id, _COMMAND, _cut(command, size)))
+    for data in datasets:
+        length = len(data)
+        if length <= min(size, _SMALL):
+            yield (b"".join((head, _header(context_id, _LAST, length), data)),)
+        else:
+            yield (head,)
+            yield from _pdus(context_id, 0, _cut(data, size))
 
 
 def _pdus(
@@ -66,10 +96,8 @@ def _header(context_id: int, control: int, length: int) -> bytes:
     return _HEADERS.pack(PduType.P_DATA_TF, length + 6, length + 2, context_id, control)
 
 
-def _chunks(data: Buffer | Reader | Iterable[Buffer], size: int) -> Iterator[Buffer]:
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        yield data
-    elif isinstance(data, Reader):
+def _chunks(data: Reader | Iterable[Buffer], size: int) -> Iterator[Buffer]:
+    if isinstance(data, Reader):
         yield from _read_all(data, size)
     else:
         yield from data

@@ -28,12 +28,15 @@ from vna.dimse.settings import (
     MALFORMED_REQUEST,
     PROTOCOL_VERSION_NOT_SUPPORTED,
     AcceptorSettings,
+    AssociationProposal,
     Rejection,
     RequestorSettings,
 )
 
 MAX_CONTEXTS = 128
-ONE_OPERATION = (1, 1)
+SYNCHRONOUS = (1, 1)
+UNLIMITED = 0
+MAX_WINDOW = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,15 @@ def make_request(settings: RequestorSettings) -> AssociateRequest:
         ProposedContext(2 * index + 1, abstract_syntax, tuple(transfer_syntaxes))
         for index, (abstract_syntax, transfer_syntaxes) in enumerate(settings.contexts)
     )
+    window = settings.operations_window
     user = UserInformation(
         max_pdu_length=settings.max_pdu_length,
         implementation_class_uid=IMPLEMENTATION_CLASS_UID,
         implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+        asynchronous_operations=(window, 1) if window > 1 else None,
         roles=settings.roles,
+        extended=settings.extended,
+        common_extended=settings.common_extended,
         user_identity=settings.user_identity,
     )
     return AssociateRequest(settings.called_ae_title, settings.calling_ae_title, contexts, user)
@@ -87,6 +94,24 @@ def read_accept(request: AssociateRequest, accept: AssociateAccept) -> Contexts:
     return Contexts(accepted, refused)
 
 
+def agreed_window(asked: UserInformation, answered: UserInformation) -> tuple[int, int]:
+    """The operations that the *requestor* may have outstanding, and those that it performs at once.
+
+    PS3.7 D.3.3.3: (1, 1), the synchronous mode, unless both sides sent the item; the smaller number
+    counts, and 0, which is "any number", never does.
+    """
+    wanted, granted = asked.asynchronous_operations, answered.asynchronous_operations
+    if wanted is None or granted is None:
+        return SYNCHRONOUS
+    return _smaller(wanted[0], granted[0]), _smaller(wanted[1], granted[1])
+
+
+def agreed_extended(asked: UserInformation, answered: UserInformation) -> dict[str, bytes]:
+    """The acceptor's answer for each SOP class for which the requestor asked (PS3.7 D.3.3.5)."""
+    proposed = {uid for uid, _ in asked.extended}
+    return {uid: information for uid, information in answered.extended if uid in proposed}
+
+
 def judge(
     request: AssociateRequest, settings: AcceptorSettings, peer_address: str
 ) -> Rejection | None:
@@ -100,7 +125,14 @@ def judge(
         return MALFORMED_REQUEST
     if settings.check_called_ae_title and request.called_ae_title != settings.ae_title.strip():
         return CALLED_AE_TITLE_NOT_RECOGNIZED
-    return settings.admit(request.calling_ae_title, request.called_ae_title, peer_address)
+    proposal = AssociationProposal(
+        calling_ae_title=request.calling_ae_title,
+        called_ae_title=request.called_ae_title,
+        peer_address=peer_address,
+        user_identity=request.user.user_identity,
+        contexts=request.contexts,
+    )
+    return settings.admit(proposal)
 
 
 def make_accept(
@@ -210,10 +242,23 @@ def _answer_user(
         max_pdu_length=settings.max_pdu_length,
         implementation_class_uid=IMPLEMENTATION_CLASS_UID,
         implementation_version_name=IMPLEMENTATION_VERSION_NAME,
-        asynchronous_operations=ONE_OPERATION if asked.asynchronous_operations else None,
+        asynchronous_operations=_grant_window(asked, settings.operations_window),
         roles=roles,
         extended=tuple((uid, answer) for uid, answer in extended if answer is not None),
         identity_response=policy.answer_identity(identity)
         if identity is not None and identity.response_requested
         else None,
     )
+
+
+def _grant_window(asked: UserInformation, ours: int) -> tuple[int, int] | None:
+    """As much as was asked for, but no more than `ours`; no item for who sent none."""
+    if asked.asynchronous_operations is None:
+        return None
+    invoked, performed = asked.asynchronous_operations
+    most = min(ours, MAX_WINDOW)
+    return _smaller(invoked, most), _smaller(performed, most)
+
+
+def _smaller(one: int, other: int) -> int:
+    return min((number for number in (one, other) if number != UNLIMITED), default=1)

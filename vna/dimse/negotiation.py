@@ -4,7 +4,6 @@ PS3.7 D.3).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -92,8 +91,10 @@ class Policy(Protocol):
         """The answer to SOP class extended negotiation (PS3.7 D.3.3.5); None: no item."""
         ...
 
-    def answer_identity(self, identity: UserIdentity) -> bytes:
-        """The server response to a user identity whose sender asked for one (PS3.7 D.3.3.7.2)."""
+    def answer_identity(self, identity: UserIdentity) -> bytes | None:
+        """The server response to an admitted user identity whose sender asked for one (PS3.7
+        D.3.3.7.2); None: no item, which tells the sender that nobody checked.
+        """
         ...
 
 
@@ -106,30 +107,3 @@ class PresentationContext:
     transfer_syntax: str
     as_scu: bool
     as_scp: bool
-
-
-class TablePolicy:
-    """Takes listed SOP classes in the first proposed transfer syntax that their row has; every
-    proposed role.
-    """
-
-    def __init__(self, supported: Mapping[str, tuple[str, ...]]) -> None:
-        self._supported = dict(supported)
-
-    def choose(self, proposal: Proposal) -> Acceptance | ContextResult:
-        """By the table."""
-        known = self._supported.get(proposal.abstract_syntax)
-        if known is None:
-            return ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED
-        for transfer_syntax in proposal.transfer_syntaxes:
-            if transfer_syntax in known:
-                return Acceptance(transfer_syntax)
-        return ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED
-
-    def answer_extended(self, sop_class_uid: str, information: bytes) -> bytes | None:
-        """No answer."""
-        return None
-
-    def answer_identity(self, identity: UserIdentity) -> bytes:
-        """An empty response."""
-        return b""

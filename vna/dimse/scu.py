@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from vna.dimse.association import Association
 from vna.dimse.command import Command, CommandField
@@ -51,8 +54,7 @@ def echo(association: Association) -> Command:
         message_id=association.next_message_id(),
         affected_sop_class_uid=VERIFICATION_SOP_CLASS,
     )
-    association.send(context.id, command)
-    return _only_answer(association, command)
+    return request(association, context.id, command)
 
 
 def store(
@@ -66,7 +68,90 @@ def store(
 
     Returns the response; its status is for the caller to judge. Raises AssociationEnded.
     """
-    command = Command(
+    command = _store_request(association, instance)
+    return request(association, context.id, command, data)
+
+
+def request(
+    association: Association, context_id: int, command: Command, data: Data = None
+) -> Command:
+    """The one response to a request (C-STORE, N-ACTION, N-EVENT-REPORT …); from any thread.
+
+    Its dataset, if it has one, is discarded. Raises AssociationEnded.
+    """
+    answers: list[Command | None] = []
+    association.invoke(context_id, command, data, answers.append)
+    association.await_responses(lambda: bool(answers))
+    answer = answers[0]
+    if answer is None:
+        raise AssociationEnded("the association ended before the response came")
+    return answer
+
+
+class StorePipeline:
+    """C-STOREs over one association, as many outstanding at a time as the peer has agreed to.
+
+    One thread uses it. What was negotiated may be 1: each instance is answered then before the next
+    is sent.
+    """
+
+    def __init__(self, association: Association) -> None:
+        self._association = association
+        self._width = max(1, association.max_invoked)
+        self._outstanding = 0
+        self._is_lost = False
+        self._lock = threading.Lock()
+
+    @property
+    def outstanding(self) -> int:
+        """How many instances have been sent and not been answered."""
+        return self._outstanding
+
+    def store(
+        self,
+        context: PresentationContext,
+        instance: Instance,
+        data: Data,
+        on_status: Callable[[Command | None], None],
+    ) -> None:
+        """Send an instance as soon as there is room; `data` as in `store` above.
+
+        `on_status` is called once: with the response, or with None when the association ended
+        without one; from `store`, `finish`, or the thread that receives, for this or an earlier
+        instance at any time. It is not called for an instance that could not be sent. Raises
+        AssociationEnded, and what `data` raises (the association is aborted then).
+        """
+        association = self._association
+        association.await_responses(lambda: self._outstanding < self._width)
+        command = _store_request(association, instance)
+        with self._lock:
+            self._outstanding += 1
+        try:
+            association.invoke(context.id, command, data, partial(self._answered, on_status))
+        except BaseException:
+            with self._lock:
+                self._outstanding -= 1
+            raise
+        with contextlib.suppress(AssociationEnded):  # `on_status` has told; the next call raises it
+            association.take_responses()
+
+    def finish(self) -> None:
+        """Until every instance that was sent has been answered. Raises AssociationEnded."""
+        self._association.await_responses(lambda: not self._outstanding)
+        if self._is_lost:
+            raise AssociationEnded("the association ended before every instance was answered")
+
+    def _answered(
+        self, on_status: Callable[[Command | None], None], answer: Command | None
+    ) -> None:
+        with self._lock:
+            self._outstanding -= 1
+            self._is_lost |= answer is None
+        on_status(answer)
+
+
+def _store_request(association: Association, instance: Instance) -> Command:
+    return Command(
         CommandField.C_STORE_RQ,
         message_id=association.next_message_id(),
         priority=MEDIUM_PRIORITY,
@@ -75,8 +160,6 @@ def store(
         move_originator_application_entity_title=instance.move_originator_ae_title,
         move_originator_message_id=instance.move_originator_message_id,
     )
-    association.send(context.id, command, data)
-    return _only_answer(association, command)
 
 
 def find(association: Association, sop_class_uid: str, identifier: bytes) -> Iterator[Answer]:
@@ -135,10 +218,6 @@ def _query(
         affected_sop_class_uid=sop_class_uid,
         move_destination=destination,
     )
-
-
-def _only_answer(association: Association, request: Command) -> Command:
-    return association.wait_response(request.message_id or 0).command
 
 
 @dataclass(frozen=True, slots=True)

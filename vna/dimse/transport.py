@@ -13,9 +13,11 @@ from typing import Protocol
 from vna.dimse.errors import ConnectionLost, DimseError
 
 RECEIVE_BUFFER_LENGTH = 262144
-SLOWEST_RATE = 1024  # bytes that give back one second of patience
+SLOWEST_RATE = 16384  # bytes a second
+KEEPALIVE_SECONDS = 60
+KEEPALIVE_PROBES = 4
 _UNITS_PER_CALL = 64  # two buffers each; far below IOV_MAX
-_BYTES_PER_CALL = 524288
+_BYTES_PER_CALL = 2**20  # a CT image is a little longer than half of it
 
 Buffer = bytes | bytearray | memoryview
 Unit = tuple[Buffer, ...]  # a whole PDU: header and fragment
@@ -62,14 +64,18 @@ class Deadline:
 
 
 class Patience:
-    """So many seconds of waiting; each SLOWEST_RATE bytes give one back, never more than at the
+    """So many seconds of waiting; each `slowest_rate` bytes give one back, never more than at the
     start.
+
+    A peer that is faster than that, pauses included, may take for ever; one that is slower runs out
+    of patience, the sooner the slower it is.
     """
 
-    __slots__ = ("_full", "remaining")
+    __slots__ = ("_full", "_rate", "remaining")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, slowest_rate: float = SLOWEST_RATE) -> None:
         self._full = seconds
+        self._rate = slowest_rate
         self.remaining = seconds
 
     def waited(self, seconds: float) -> None:
@@ -77,7 +83,7 @@ class Patience:
 
     def passed(self, size: int) -> None:
         if self.remaining != self._full:
-            self.remaining = min(self._full, self.remaining + size / SLOWEST_RATE)
+            self.remaining = min(self._full, self.remaining + size / self._rate)
 
 
 class Transport:
@@ -85,8 +91,13 @@ class Transport:
     threads.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
-        """Take over `sock`. Raises ConnectionLost (it is closed then) when file descriptors run out."""
+    def __init__(self, sock: socket.socket, *, half_open_after: float = 0.0) -> None:
+        """Take over `sock`. Raises ConnectionLost (it is closed then) when file descriptors run out.
+
+        A peer whose machine is gone without a word is noticed by its silence towards TCP's own
+        probes (minutes); with `half_open_after`, when it has acknowledged nothing for so many
+        seconds.
+        """
         try:
             self._woken, self._waker = socket.socketpair()
             sock.settimeout(0)
@@ -94,8 +105,7 @@ class Transport:
             sock.close()
             raise ConnectionLost(f"the connection cannot be served: {exc}") from exc
         with contextlib.suppress(OSError):  # not TCP, or gone already: the next call tells
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            _tune(sock, half_open_after)
         self._sock = sock
         self._view = memoryview(bytearray(RECEIVE_BUFFER_LENGTH))
         self._woken.settimeout(0)
@@ -105,6 +115,10 @@ class Transport:
         self._readable.register(self._woken, select.POLLIN)
         self._writable = select.poll()
         self._writable.register(sock, select.POLLOUT)
+
+    def getpeername(self) -> object:
+        """As of a socket. Raises OSError."""
+        return self._sock.getpeername()
 
     def receive(self, clock: Clock) -> memoryview | None:
         """What is there, valid until the next call; empty when the peer closed; None when woken.
@@ -151,6 +165,9 @@ class Transport:
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
+    def farewell(self) -> None:
+        """Tell the peer that nothing more will come, as far as the transport has words for it."""
+
     def close(self) -> None:
         """Close the socket; idempotent."""
         self._sock.close()
@@ -185,13 +202,27 @@ class Transport:
             return False
 
 
+def _tune(sock: socket.socket, half_open_after: float) -> None:
+    """No delays, and the kernel looks after half-open connections. Raises OSError."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    interval = max(1, KEEPALIVE_SECONDS // KEEPALIVE_PROBES)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+    if half_open_after > 0:
+        milliseconds = max(1, int(half_open_after * 1000))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+
+
 def _batch(source: Iterator[Unit]) -> list[Buffer]:
     """The next buffers for one system call, whole units."""
     batch: list[Buffer] = []
     size = 0
     for unit in islice(source, _UNITS_PER_CALL):
         batch += unit
-        size += sum(map(len, unit))
+        for buffer in unit:
+            size += len(buffer)
         if size >= _BYTES_PER_CALL:
             break
     return batch

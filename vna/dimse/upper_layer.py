@@ -4,6 +4,7 @@ out.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 from vna.dimse.associate import encode_accept, encode_request
@@ -50,6 +51,7 @@ _EVENTS: dict[type[Pdu], Event] = {
     ReleaseReply: Event.RELEASE_REPLY_PDU,
     Abort: Event.ABORT_PDU,
 }
+_SENDING = tuple(state for state in State if (Event.P_DATA, state) in TRANSITIONS)
 
 
 class UpperLayer:
@@ -57,7 +59,8 @@ class UpperLayer:
 
     The owner feeds `receive_data` and asks `next_event` until None, sends what `take_outgoing`
     gives, runs a timer while `is_artim_running` and closes the connection when `must_close`. P-DATA
-    is sent by the owner itself, while `check_can_send` allows it.
+    is sent by the owner itself, while `check_can_send` allows it. One thread receives; what else is
+    asked for may come from others, each step being taken whole.
     """
 
     def __init__(self, *, is_requestor: bool, max_pdu_length: int = 0) -> None:
@@ -67,6 +70,7 @@ class UpperLayer:
         self.is_requestor = is_requestor
         self._stream = PduStream(max_pdu_length)
         self._outgoing: list[bytes] = []
+        self._lock = threading.RLock()
 
     @property
     def is_between_pdus(self) -> bool:
@@ -75,11 +79,13 @@ class UpperLayer:
     @property
     def is_over(self) -> bool:
         """Whether nothing but the end of the connection can follow."""
-        return self.state in {State.IDLE, State.AWAITING_CLOSE}
+        state = self.state  # no set: to hash a State costs more than the rest of this
+        return state is State.IDLE or state is State.AWAITING_CLOSE
 
     def take_outgoing(self) -> list[bytes]:
         """What to send, in order; forgotten here."""
-        outgoing, self._outgoing = self._outgoing, []
+        with self._lock:
+            outgoing, self._outgoing = self._outgoing, []
         return outgoing
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
@@ -93,13 +99,15 @@ class UpperLayer:
             try:
                 pdu = self._stream.next_pdu()
             except InvalidPdu as exc:
-                indication = self._fail(Event.INVALID_PDU, str(exc), exc.reason)
+                with self._lock:
+                    indication = self._fail(Event.INVALID_PDU, str(exc), exc.reason)
             else:
                 if pdu is None:
                     return None
                 if type(pdu) is Fragment and self.state is State.ESTABLISHED:
                     return pdu  # DT-2, taken by nearly every PDU
-                indication = self._received(pdu)
+                with self._lock:
+                    indication = self._received(pdu)
             if indication is not None:
                 return indication
 
@@ -138,15 +146,16 @@ class UpperLayer:
 
     def check_can_send(self) -> None:
         """Raise WrongState unless P-DATA may be sent now (DT-1, AR-7)."""
-        if (Event.P_DATA, self.state) not in TRANSITIONS:
+        if self.state not in _SENDING:
             raise WrongState(f"no data can be sent: the association is in state {self.state.name}")
 
     def connection_closed(self) -> LocalAbort | None:
         """The peer closed the transport connection, or it broke."""
         self.must_close = True
-        if self.state is State.IDLE:
-            return None
-        effects = self._step(Event.CONNECTION_CLOSED)
+        with self._lock:
+            if self.state is State.IDLE:
+                return None
+            effects = self._step(Event.CONNECTION_CLOSED)
         if Effect.INDICATE_PROVIDER_ABORT not in effects:
             return None
         return LocalAbort("the connection ended without a release", 2, 0, is_connection_lost=True)
@@ -189,12 +198,13 @@ class UpperLayer:
         pdu: bytes = b"",
         reason: AbortReason = AbortReason.NOT_SPECIFIED,
     ) -> tuple[Effect, ...]:
-        action = TRANSITIONS.get((event, self.state))
-        if action is None:
-            raise WrongState(f"{event.name} is not possible in state {self.state.name}")
-        for effect in action.effects:
-            self._apply(effect, pdu, reason)
-        self.state = action.next_state if self.is_requestor else action.next_as_acceptor
+        with self._lock:
+            action = TRANSITIONS.get((event, self.state))
+            if action is None:
+                raise WrongState(f"{event.name} is not possible in state {self.state.name}")
+            for effect in action.effects:
+                self._apply(effect, pdu, reason)
+            self.state = action.next_state if self.is_requestor else action.next_as_acceptor
         return action.effects
 
     def _apply(self, effect: Effect, pdu: bytes, reason: AbortReason) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from vna.audit import AuditLog
 from vna.config import DimseConfig
@@ -11,7 +11,10 @@ from vna.dimse.command import RESPONSE, Command
 from vna.dimse.message import Message
 from vna.dimse.settings import Timeouts
 from vna.model.identifiers import Origin
+from vna.scp.credentials import ClientContexts
 from vna.scp.status import Status
+from vna.services.asked_commitment import AskedCommitmentService
+from vna.services.commitment import CommitmentService
 from vna.services.pixels import PixelService
 from vna.services.query import QueryService
 from vna.services.retrieve import RetrieveService
@@ -26,9 +29,12 @@ class Door:
     query: QueryService
     retrieve: RetrieveService
     pixels: PixelService
+    commitments: CommitmentService
+    asked: AskedCommitmentService
     audit: AuditLog
     config: DimseConfig
     ae_title: str
+    tls_contexts: ClientContexts = field(default_factory=ClientContexts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,8 @@ class Exchange:
             message_id_being_responded_to=request.message_id,
             affected_sop_class_uid=request.sop_class_uid or self.message.context.abstract_syntax,
             affected_sop_instance_uid=request.sop_instance_uid,
+            event_type_id=request.event_type_id,
+            action_type_id=request.action_type_id,
             status=status.code,
             error_comment=status.comment,
         )
@@ -102,6 +110,7 @@ def origin_of(association: Association) -> Origin:
         peer=association.calling_ae_title,
         address=association.peer_address,
         correlation_id=association.id,
+        user=association.user,
     )
 
 
@@ -112,4 +121,5 @@ def timeouts_of(config: DimseConfig) -> Timeouts:
         idle=config.idle_timeout,
         message=config.message_timeout,
         connect=config.connect_timeout,
+        slowest_rate=config.slowest_rate,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from vna.dicom.part10 import file_meta
 from vna.errors import InvalidInstance
 from vna.model.identifiers import is_keepable_uid
@@ -15,22 +17,53 @@ from vna.scp.status import (
     Status,
 )
 from vna.services.store import Expected, StoreOutcome
-from vna.spool import SpoolWriter
+from vna.spool import Spooled, SpoolWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A dataset that has come whole, and what the command says of it."""
+
+    spooled: Spooled
+    expected: Expected
 
 
 def answer(exchange: Exchange) -> Status:
-    """Store the dataset and answer; Success is sent only after it is durable and indexed.
+    """Receive the dataset, store it and answer; raises as `receive` and `keep` do."""
+    return keep(exchange, receive(exchange))
 
-    Raises what StoreService.store raises; the caller lets the rest of the dataset pass and answers.
+
+def receive(exchange: Exchange) -> Received | None:
+    """The whole dataset, for `keep`; None when the command names an instance that can't be kept.
+
+    Raises InvalidInstance, OutOfSpace, Unavailable; the caller lets the rest of the dataset pass
+    and answers.
     """
-    sop_instance_uid = exchange.command.affected_sop_instance_uid
-    if not is_keepable_uid(sop_instance_uid):
+    expected = _expected(exchange)
+    if not is_keepable_uid(expected.sop_instance_uid):
+        discard(exchange)
+        return None
+    with exchange.door.store.spool.open() as writer:
+        if not _receive(exchange, writer, expected):
+            raise InvalidInstance(f"instance {expected.sop_instance_uid} came without a dataset")
+        return Received(writer.finish(), expected)
+
+
+def keep(exchange: Exchange, received: Received | None) -> Status:
+    """Store what was received and answer; Success is sent only after it is durable and indexed.
+
+    Raises what StoreService.store raises. Needs nothing more of what the peer sends.
+    """
+    if received is None:
         status = Status(
             INVALID_OBJECT_INSTANCE, "Affected SOP Instance UID is not a UID that can be kept"
         )
-        discard(exchange)
     else:
-        status = _status(_store(exchange), _expected(exchange))
+        with received.spooled:
+            outcome = exchange.door.store.store(
+                received.spooled, exchange.origin, received.expected
+            )
+        status = _status(outcome, received.expected)
     exchange.respond(status)
     return status
 
@@ -48,16 +81,6 @@ def _expected(exchange: Exchange) -> Expected:
         sop_class_uid=announced if is_keepable_uid(announced) else context.abstract_syntax,
         sop_instance_uid=command.affected_sop_instance_uid,
     )
-
-
-def _store(exchange: Exchange) -> StoreOutcome:
-    store, expected = exchange.door.store, _expected(exchange)
-    with store.spool.open() as writer:
-        if not _receive(exchange, writer, expected):
-            raise InvalidInstance(f"instance {expected.sop_instance_uid} came without a dataset")
-        spooled = writer.finish()
-    with spooled:
-        return store.store(spooled, exchange.origin, expected)
 
 
 def _receive(exchange: Exchange, writer: SpoolWriter, expected: Expected) -> bool:

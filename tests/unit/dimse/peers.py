@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
 
 from tests.unit.dimse import values
+from tests.unit.dimse.policies import TablePolicy
 from vna.dimse.associate import encode_request
 from vna.dimse.association import Association
 from vna.dimse.command import RESPONSE, Command, CommandField, encode_command
 from vna.dimse.message import Message
-from vna.dimse.negotiation import RoleSelection, TablePolicy
+from vna.dimse.negotiation import RoleSelection
 from vna.dimse.pdu import ProposedContext
 from vna.dimse.settings import AcceptorSettings, RequestorSettings, Timeouts
 

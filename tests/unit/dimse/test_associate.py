@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,3 +143,33 @@ def test_a_padded_uid_is_read_without_its_padding(padding: bytes) -> None:
     changed[context_length] += 1
     context = decode_request(memoryview(changed)[6:]).contexts[0]
     assert context.abstract_syntax == values.VERIFICATION
+
+
+def item(kind: int, value: bytes) -> bytes:
+    return struct.pack(">BxH", kind, len(value)) + value
+
+
+CONTEXT = item(0x20, b"\x01\0\0\0" + item(0x30, b"1.2") + item(0x40, b"1.2"))
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        pytest.param(CONTEXT * 50_000, "presentation contexts", id="contexts"),
+        pytest.param(
+            item(0x20, b"\x01\0\0\0" + item(0x40, b"1.2") * 9000),
+            "transfer syntaxes",
+            id="transfer syntaxes",
+        ),
+        pytest.param(item(0x50, item(0x54, bytes(8))) * 2, "user information", id="users"),
+    ],
+)
+def test_more_items_than_any_peer_needs_are_refused(items: bytes, message: str) -> None:
+    head = encode_request(values.request())[6:74]
+    with pytest.raises(InvalidPdu, match=message):
+        decode_request(memoryview(head + items))
+
+
+def test_a_few_contexts_too_many_are_read() -> None:
+    head = encode_request(values.request())[6:74]
+    assert len(decode_request(memoryview(head + CONTEXT * 129)).contexts) == 129

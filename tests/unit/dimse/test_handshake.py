@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.dimse import values
+from tests.unit.dimse.policies import TablePolicy
 from vna.dimse.handshake import judge, make_accept, make_request, read_accept
 from vna.dimse.negotiation import (
     Acceptance,
@@ -15,7 +16,6 @@ from vna.dimse.negotiation import (
     PresentationContext,
     Proposal,
     RoleSelection,
-    TablePolicy,
     UserIdentity,
 )
 from vna.dimse.pdu import (
@@ -32,6 +32,7 @@ from vna.dimse.settings import (
     MALFORMED_REQUEST,
     PROTOCOL_VERSION_NOT_SUPPORTED,
     AcceptorSettings,
+    AssociationProposal,
     Rejection,
     RequestorSettings,
 )
@@ -104,13 +105,15 @@ def test_later_protocol_versions_that_include_ours_are_fine() -> None:
 def test_admission_is_asked_last_and_knows_who_comes() -> None:
     asked = []
 
-    def admit(calling: str, called: str, address: str) -> Rejection:
-        asked.append((calling, called, address))
+    def admit(proposal: AssociationProposal) -> Rejection:
+        asked.append(proposal)
         return LOCAL_LIMIT_EXCEEDED
 
     settings = replace(SETTINGS, admit=admit)
-    assert judge(values.request(ECHO), settings, "127.0.0.1") == LOCAL_LIMIT_EXCEEDED
-    assert asked == [("PEER", "VNA", "127.0.0.1")]
+    identity = UserIdentity(5, b"token", response_requested=True)
+    request = values.request(ECHO, user_identity=identity)
+    assert judge(request, settings, "127.0.0.1") == LOCAL_LIMIT_EXCEEDED
+    assert asked == [AssociationProposal("PEER", "VNA", "127.0.0.1", identity, (ECHO,))]
 
 
 def test_contexts_are_taken_or_refused_one_by_one() -> None:

@@ -178,3 +178,26 @@ def test_without_file_descriptors_the_connection_is_closed(monkeypatch: pytest.M
         Transport(ours)
     assert theirs.recv(1) == b""
     theirs.close()
+
+
+def test_a_rate_of_its_own_counts() -> None:
+    patience = Patience(10, slowest_rate=100)
+    patience.waited(5)
+    patience.passed(300)
+    assert patience.remaining == 8
+    for _ in range(100):  # a tenth of the rate, for as long as it lasts
+        patience.waited(1)
+        patience.passed(10)
+    assert patience.remaining < 0
+
+
+def test_the_kernel_looks_after_half_open_connections() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        theirs = socket.create_connection(listening.getsockname())
+        ours, _ = listening.accept()
+    transport = Transport(ours, half_open_after=90)
+    assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+    assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 90000
+    transport.close()
+    theirs.close()
