@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-import re
 import tomllib
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
-from vna.config_dimse import DestinationConfig, DimseConfig
+from vna.config_checks import check_ae_title, check_dimse, check_password_hash, check_port
+from vna.config_dimse import (
+    DestinationConfig,
+    DimseConfig,
+    IdentityConfig,
+    PeerConfig,
+    TlsConfig,
+)
+from vna.config_jobs import CommitmentConfig, JobsConfig
 from vna.config_values import build, merge, read_environment
 from vna.errors import ConfigError
 
 __all__ = [
     "ArchiveConfig",
+    "CommitmentConfig",
     "Config",
     "DatabaseConfig",
     "DestinationConfig",
     "DimseConfig",
+    "IdentityConfig",
+    "JobsConfig",
     "LogConfig",
+    "PeerConfig",
     "SpoolConfig",
     "StorageConfig",
+    "TlsConfig",
     "WebConfig",
     "check_exposure",
     "load_config",
@@ -31,7 +45,6 @@ __all__ = [
 
 ENVIRONMENT_PREFIX = "VNA__"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +52,16 @@ class ArchiveConfig:
     """`data_dir`: everything the archive keeps. `ae_title`: its own.
 
     `issuer_of_patient_id`: (0010,0021) of the patients whose objects do not name one. `max_transcode_bytes`: the
-    largest object, stored or converted, that is converted in memory for who can't take it as stored.
+    largest object, stored or converted, that is converted in memory for who can't take it as stored. `timezone`: the
+    IANA name of the zone in which objects without Timezone Offset From UTC (0008,0201) were made; "": whichever
+    a query has.
     """
 
     data_dir: Path = Path("data")
     ae_title: str = "VNA"
     issuer_of_patient_id: str = ""
     max_transcode_bytes: int = 512 * 2**20
+    timezone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +127,8 @@ class Config:
     archive: ArchiveConfig = field(default_factory=ArchiveConfig)
     dimse: DimseConfig = field(default_factory=DimseConfig)
     web: WebConfig = field(default_factory=WebConfig)
+    commitment: CommitmentConfig = field(default_factory=CommitmentConfig)
+    jobs: JobsConfig = field(default_factory=JobsConfig)
     database: DatabaseConfig = field(default_factory=DatabaseConfig)
     spool: SpoolConfig = field(default_factory=SpoolConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
@@ -146,12 +164,12 @@ def check_exposure(config: Config, role: str = "all") -> None:
     if (
         role in {"all", "dimse"}
         and dimse.host not in LOOPBACK
-        and not (dimse.known_ae_titles or dimse.allow_any_ae)
+        and not (dimse.known_ae_titles or dimse.peers or dimse.allow_any_ae)
     ):
         raise ConfigError(
             f"dimse.host = {dimse.host!r} is open to the network "
-            "but dimse.known_ae_titles is empty: list the AE titles that may connect, "
-            "or set dimse.allow_any_ae = true"
+            "but dimse.known_ae_titles and dimse.peers are empty: list the AE titles that may "
+            "connect, or set dimse.allow_any_ae = true"
         )
     if (
         role in {"all", "web"}
@@ -176,21 +194,30 @@ def _read_toml(path: Path) -> dict[str, object]:
 
 _MINIMUM: tuple[tuple[str, float, tuple[str, ...]], ...] = (
     ("archive", 0, ("max_transcode_bytes",)),
-    ("dimse", 0, ("workers", "drain_timeout")),
-    ("dimse", 1, ("max_associations",)),
+    ("dimse", 0, ("workers", "drain_timeout", "move_retries")),
+    ("dimse", 0.01, ("pending_interval",)),
+    ("dimse", 1, ("max_associations", "max_associations_per_ae", "max_associations_per_address")),
+    ("dimse", 1, ("operations_window", "slowest_rate")),
     ("dimse", 0.001, ("artim_timeout", "idle_timeout", "message_timeout", "connect_timeout")),
     ("dimse", 4096, ("max_pdu_length",)),
     ("web", 0, ("workers", "drain_timeout", "metadata_cache_bytes")),
     ("web", 1, ("threads", "max_results")),
     ("web", 0.001, ("read_timeout",)),
+    ("commitment", 0.001, ("hold_time", "retry_delay", "max_retry_delay", "max_age")),
+    ("commitment", 0, ("storage_patience", "keep_days")),
+    ("commitment", 1, ("max_attempts",)),
+    ("jobs", 1, ("threads",)),
+    ("jobs", 0.001, ("stalled_after",)),
+    ("jobs", 0, ("drain_timeout",)),
     ("database", 1, ("pool_size",)),
     ("database", 0.001, ("connect_timeout",)),
     ("spool", 0, ("memory_bytes", "process_memory_bytes")),
 )
-_HASH_METHODS = frozenset({"scrypt", "pbkdf2"})
 _CHOICES = (
     ("log", "level", ("debug", "info", "warning", "error")),
     ("log", "format", ("text", "json")),
+    ("dimse", "relational_queries", ("always", "negotiated")),
+    ("dimse", "fuzzy_matching", ("always", "negotiated", "never")),
 )
 
 
@@ -206,29 +233,37 @@ def _check(config: Config) -> None:
             raise ConfigError(f"{section}.{key} {value!r} is not one of {', '.join(choices)}")
     _check_ports(config)
     _check_web(config.web)
-    _check_ae_title("archive.ae_title", config.archive.ae_title)
-    for title in config.dimse.known_ae_titles:
-        _check_ae_title("dimse.known_ae_titles", title)
-    for title, destination in config.dimse.destinations.items():
-        _check_ae_title("dimse.destinations", title)
-        _check_port(f"dimse.destinations.{title}.port", destination.port, least=1)
+    _check_timezone(config.archive.timezone)
+    check_ae_title("archive.ae_title", config.archive.ae_title)
+    check_dimse(config.dimse)
 
 
 def _check_ports(config: Config) -> None:
-    _check_port("dimse.port", config.dimse.port, least=1)
-    _check_port("web.port", config.web.port, least=1)
-    if config.dimse.port == config.web.port:
-        raise ConfigError(f"dimse.port and web.port are both {config.web.port}: choose two")
+    check_port("dimse.port", config.dimse.port, least=1)
+    check_port("web.port", config.web.port, least=1)
+    ports = {"dimse.port": config.dimse.port, "web.port": config.web.port}
+    if config.dimse.tls.port:
+        ports["dimse.tls.port"] = config.dimse.tls.port
+    for one, other in itertools.combinations(ports, 2):
+        if ports[one] == ports[other]:
+            raise ConfigError(f"{one} and {other} are both {ports[one]}: choose two")
 
 
-def _check_port(where: str, port: int, *, least: int) -> None:
-    if not least <= port <= 65535:
-        raise ConfigError(f"{where}: port {port} is not between {least} and 65535")
+def _check_timezone(name: str) -> None:
+    try:
+        if name:
+            ZoneInfo(name)
+    except (ValueError, OSError) as exc:  # ZoneInfoNotFoundError is a KeyError
+        raise ConfigError(f"archive.timezone {name!r} is not the name of a time zone") from exc
+    except KeyError as exc:
+        raise ConfigError(
+            f"archive.timezone {name!r} is not known: give an IANA name such as Europe/Berlin"
+        ) from exc
 
 
 def _check_web(web: WebConfig) -> None:
     for name, password_hash in web.users.items():
-        _check_password_hash(name, password_hash)
+        check_password_hash(f"web.users.{name}", password_hash)
     url, parts = web.public_url, urlsplit(web.public_url)
     is_root = (
         parts.scheme in {"http", "https"} and parts.netloc and not (parts.query or parts.fragment)
@@ -236,19 +271,4 @@ def _check_web(web: WebConfig) -> None:
     if url and not is_root:
         raise ConfigError(
             f"web.public_url {url!r} must be a URL such as https://pacs.example.org/dicom-web"
-        )
-
-
-def _check_password_hash(name: str, password_hash: str) -> None:
-    method, *rest = password_hash.split("$")
-    if method.split(":")[0] not in _HASH_METHODS or len(rest) != 2:
-        raise ConfigError(
-            f"web.users.{name} is not a password hash: put there what `vna hash-password` prints"
-        )
-
-
-def _check_ae_title(where: str, title: str) -> None:
-    if not title.strip() or not _AE_TITLE.fullmatch(title):
-        raise ConfigError(
-            f"{where}: AE title {title!r} must be 1 to 16 ASCII characters without backslash"
         )

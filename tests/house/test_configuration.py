@@ -7,11 +7,16 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.house.project import ROOT, files, read
 from vna.config import Config, load_config
+from vna.config_values import build
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _COMMENTED = re.compile(r"#(?=\[|\w+ = )")
 _KEY = re.compile(r"#\w+ = ")
@@ -39,7 +44,9 @@ def keys() -> Iterator[tuple[str, str, object]]:
 def test_every_key_is_listed_with_its_default(section: str, key: str, default: object) -> None:
     listed = uncommented()[section]
     assert key in listed, f"config/vna.toml lacks [{section}] {key}"
-    if isinstance(default, Mapping):
+    if dataclasses.is_dataclass(default) and not isinstance(default, type):
+        assert_lists_defaults(listed[key], default)
+    elif isinstance(default, Mapping):
         assert isinstance(listed[key], dict)
     elif isinstance(default, Path):
         assert Path(str(listed[key])) == default
@@ -48,6 +55,15 @@ def test_every_key_is_listed_with_its_default(section: str, key: str, default: o
     else:
         assert listed[key] == default
         assert type(listed[key]) is type(default)
+
+
+def assert_lists_defaults(table: object, default: DataclassInstance) -> None:
+    """A table in a table; the names that a user chooses in it are examples, no defaults."""
+    assert isinstance(table, dict)
+    values = {part.name: getattr(default, part.name) for part in dataclasses.fields(default)}
+    assert table.keys() == values.keys()
+    examples = {key: value for key, value in values.items() if isinstance(value, Mapping)}
+    assert build(type(default), {**table, **examples}) == default
 
 
 def test_it_lists_nothing_else(tmp_path: Path) -> None:

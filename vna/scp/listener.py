@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 import threading
@@ -22,25 +21,35 @@ from vna.dimse.errors import (
     ProtocolError,
 )
 from vna.dimse.settings import (
-    CALLING_AE_TITLE_NOT_RECOGNIZED,
     LOCAL_LIMIT_EXCEEDED,
     AcceptorSettings,
+    AssociationProposal,
     Rejection,
 )
+from vna.dimse.tls_transport import TlsFailed
+from vna.dimse.transport import Deadline
 from vna.errors import VnaError
 from vna.model.identifiers import Origin
 from vna.scp import session
-from vna.scp.exchange import Door, timeouts_of
+from vna.scp.admission import Admission, Refusal
+from vna.scp.credentials import listener_context
+from vna.scp.exchange import Door, origin_of, timeouts_of
+from vna.scp.greeting import Silent, Stranger, greet
+from vna.scp.peer_policy import PeerPolicy
+from vna.scp.places import Place, Places
 from vna.scp.policy import ArchivePolicy
+from vna.scp.rejections import RejectionJournal
+from vna.scp.waiting import ROOM, WaitingRoom
 
 log = logging.getLogger(__name__)
 
-SPARE_CONNECTIONS = 64
-"""Connections beyond the association limit that are heard in order to be rejected properly."""
+SPARE_CONNECTIONS = ROOM + 128
+"""Connections beyond the association limit: those that wait, and those that are being closed."""
 
-_PDU_TYPES = range(1, 8)
-_UNRECOGNIZED_PDU = bytes.fromhex("07000000000400000201")  # A-ABORT, source 2, reason 1
-_READ_AWAY = 65536
+CROWD = 16
+"""So many connections that wait are no usual load."""
+
+_CLOSE_SECONDS = 5.0
 
 _ENDINGS: tuple[tuple[type[AssociationEnded], str], ...] = (
     (AssociationRejected, "rejected"),
@@ -53,22 +62,41 @@ _ENDINGS: tuple[tuple[type[AssociationEnded], str], ...] = (
 
 @dataclass(eq=False, slots=True)
 class _Connection:
-    """A connection being served; `association` is there once it is accepted."""
+    """A connection being served; `association` is there once it is accepted, `place` a bit before.
+
+    `is_reported`: that it did not become one is in the audit trail already.
+    """
 
     sock: socket.socket
     address: str
-    is_admitted: bool = False
+    is_tls: bool
+    policy: PeerPolicy
+    place: Place | None = None
     association: Association | None = None
+    is_reported: bool = False
+
+    def leave_place(self) -> None:
+        """Make room for another association; idempotent."""
+        if self.place is not None:
+            self.place.leave()
 
 
 class Listener:
     """Serves connections of a DICOM port; every method may be called from any thread."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, places: Places | None = None) -> None:
+        """`places` is shared by the processes of this node. Raises BadCredentials."""
+        config = door.config
         self._door = door
-        self._policy = ArchivePolicy()
+        self._policy = ArchivePolicy(config.fuzzy_matching)
+        self._tls = listener_context(config.tls)
+        self._admission = Admission(
+            config, door.ae_title, places or Places(config.max_associations)
+        )
+        self.rejections = RejectionJournal(door.audit)
         self._changed = threading.Condition()
         self._connections: set[_Connection] = set()
+        self._waiting: WaitingRoom[_Connection] = WaitingRoom()
         self._is_draining = False
 
     @property
@@ -76,9 +104,14 @@ class Listener:
         """How many connections are open now."""
         return len(self._connections)
 
-    def serve(self, sock: socket.socket, address: str) -> None:
+    @property
+    def is_crowded(self) -> bool:
+        """Whether more connections wait to become associations than do when all is well."""
+        return len(self._waiting) > CROWD
+
+    def serve(self, sock: socket.socket, address: str, *, is_tls: bool = False) -> None:
         """Serve an accepted connection in a thread of its own, which also closes it."""
-        connection = _Connection(sock, address)
+        connection = _Connection(sock, address, is_tls, PeerPolicy(self._policy))
         with self._changed:
             limit = self._door.config.max_associations + SPARE_CONNECTIONS
             if self._is_draining or len(self._connections) >= limit:
@@ -86,9 +119,18 @@ class Listener:
                 metrics.ASSOCIATIONS.labels("refused").inc()
                 return
             self._connections.add(connection)
-        threading.Thread(
+            evicted = self._waiting.enter(connection, address)
+        if evicted is not None:
+            self._evict(evicted)
+        thread = threading.Thread(
             target=self._run, args=(connection,), name=f"dicom-{address}", daemon=True
-        ).start()
+        )
+        try:
+            thread.start()
+        except RuntimeError as exc:  # no more threads, or no memory for one
+            log.warning("connection closed: %s", exc, extra={"address": address})
+            metrics.ASSOCIATIONS.labels("refused").inc()
+            self._forget(connection)
 
     def drain(self, timeout: float) -> bool:
         """Take nothing new, let what is under way finish; True once all connections are closed.
@@ -118,6 +160,10 @@ class Listener:
             else:
                 _cut(connection.sock)
 
+    def close(self) -> None:
+        """Write what is still to be audited; for when it is idle."""
+        self.rejections.close(_CLOSE_SECONDS)
+
     def _run(self, connection: _Connection) -> None:
         try:
             self._serve(connection)
@@ -126,30 +172,50 @@ class Listener:
                 "unexpected error; connection closed", extra={"address": connection.address}
             )
         finally:
-            connection.sock.close()
-            with self._changed:
-                self._connections.discard(connection)
-                self._changed.notify_all()
+            self._forget(connection)
+
+    def _forget(self, connection: _Connection) -> None:
+        connection.leave_place()
+        connection.sock.close()
+        with self._changed:
+            self._waiting.leave(connection)
+            self._connections.discard(connection)
+            self._changed.notify_all()
 
     def _serve(self, connection: _Connection) -> None:
-        first = first_byte(connection.sock, self._door.config.artim_timeout)
-        if first not in _PDU_TYPES:
-            self._turn_away(connection, first)
-            return
-        try:
-            association = Association.accept(connection.sock, self._settings(connection))
-        except AssociationEnded as exc:
-            _count_end(exc)
-            log.info("no association: %s", exc, extra={"address": connection.address})
+        association = self._open(connection)
+        if association is None:
             return
         connection.association = association
+        association.user = connection.policy.user
         with association, metrics.OPEN_ASSOCIATIONS.track_inprogress():
             if self._is_draining:
                 association.drain()
             self._converse(association)
-            connection.is_admitted = False
+            connection.leave_place()
             if self._is_draining:
                 association.interrupt()  # no waiting for the peer to close
+
+    def _open(self, connection: _Connection) -> Association | None:
+        """The association, or None when none comes about. One ARTIM is for everything before it."""
+        settings = self._settings(connection)
+        clock = Deadline(settings.timeouts.artim)
+        context = self._tls.current() if self._tls is not None and connection.is_tls else None
+        try:
+            half_open = settings.timeouts.half_open
+            link = greet(connection.sock, context, clock, half_open_after=half_open)
+            return Association.accept(link, settings, clock)
+        except Silent:
+            log.debug("connection without a word", extra={"address": connection.address})
+        except Stranger as exc:
+            metrics.ASSOCIATIONS.labels("refused").inc()
+            self._report(connection, "", f"not DICOM; connection closed: {exc}")
+        except AssociationEnded as exc:
+            _count_end(exc)
+            if isinstance(exc, (AssociationRejected, TlsFailed, ProtocolError)):
+                self._report(connection, "", str(exc))
+            log.info("no association: %s", exc, extra={"address": connection.address})
+        return None
 
     def _converse(self, association: Association) -> None:
         fields = {
@@ -158,6 +224,8 @@ class Listener:
             "address": association.peer_address,
         }
         log.info("association accepted", extra={**fields, "contexts": len(association.contexts)})
+        if association.user:
+            self._tell_user(association)
         started = time.monotonic()
         counts: Counter[str] = Counter()
         try:
@@ -170,78 +238,54 @@ class Listener:
             seconds = round(time.monotonic() - started, 3)
             log.info("association ended", extra={**fields, **counts, "seconds": seconds})
 
-    def _turn_away(self, connection: _Connection, first: int | None) -> None:
-        """Whoever says nothing is a probe of a load balancer, mostly, and not worth a line."""
-        if first is None:
-            log.debug("connection without a word", extra={"address": connection.address})
-            return
-        refuse_stranger(connection.sock)
-        log.info("not DICOM; connection closed", extra={"address": connection.address})
-        metrics.ASSOCIATIONS.labels("refused").inc()
+    def _tell_user(self, association: Association) -> None:
+        """The audit row that says whose association this is; later ones carry its id."""
+        fields = {"association": association.id, "user": association.user}
+        log.info("user verified", extra=fields)
+        event = AuditEvent(AuditAction.ASSOCIATION_IDENTIFIED, origin_of(association))
+        try:
+            self._door.audit.record(event)
+        except VnaError as exc:
+            log.warning("user not audited: %s", exc, extra=fields)
 
     def _settings(self, connection: _Connection) -> AcceptorSettings:
         config = self._door.config
-
-        def admit(calling: str, called: str, address: str) -> Rejection | None:
-            return self._admit(connection, calling)
-
         return AcceptorSettings(
             ae_title=self._door.ae_title,
-            policy=self._policy,
+            policy=connection.policy,
             max_pdu_length=config.max_pdu_length,
             timeouts=timeouts_of(config),
-            check_called_ae_title=config.check_called_ae_title,
-            admit=admit,
+            admit=lambda proposal: self._admit(connection, proposal),
+            operations_window=config.operations_window,
         )
 
-    def _admit(self, connection: _Connection, calling_ae_title: str) -> Rejection | None:
-        config = self._door.config
-        if (
-            config.known_ae_titles
-            and not config.allow_any_ae
-            and calling_ae_title not in config.known_ae_titles
-        ):
-            self._report_stranger(connection, calling_ae_title)
-            return CALLING_AE_TITLE_NOT_RECOGNIZED
-        with self._changed:
-            admitted = sum(other.is_admitted for other in self._connections)
-            if admitted >= config.max_associations or self._is_draining:
-                log.warning(
-                    "association limit reached; raise dimse.max_associations if this is usual",
-                    extra={"address": connection.address, "peer": calling_ae_title},
-                )
-                return LOCAL_LIMIT_EXCEEDED
-            connection.is_admitted = True
-        return None
+    def _admit(self, connection: _Connection, proposal: AssociationProposal) -> Rejection | None:
+        verdict = self._admission.judge(proposal)
+        if not isinstance(verdict, Refusal):
+            connection.place = verdict.place
+            connection.policy.rules, connection.policy.user = verdict.rules, verdict.user
+            with self._changed:
+                self._waiting.leave(connection)
+                if not self._is_draining:
+                    return None
+            verdict = Refusal(LOCAL_LIMIT_EXCEEDED, "the archive is stopping")
+        self._report(connection, proposal.calling_ae_title, verdict.reason)
+        return verdict.rejection
 
-    def _report_stranger(self, connection: _Connection, calling_ae_title: str) -> None:
-        log.warning(
-            "unknown calling AE title; add it to dimse.known_ae_titles to let it in",
-            extra={"address": connection.address, "peer": calling_ae_title},
-        )
-        origin = Origin("dimse", calling_ae_title, connection.address)
-        try:
-            self._door.audit.record(AuditEvent(AuditAction.ASSOCIATION_REJECTED, origin))
-        except VnaError as exc:
-            log.warning("rejection not audited: %s", exc, extra={"address": connection.address})
+    def _evict(self, connection: _Connection) -> None:
+        """It has waited longest, for an association that it did not ask for."""
+        metrics.ASSOCIATIONS.labels("evicted").inc()
+        self._report(connection, "", "no association requested while too many others wait")
+        _cut(connection.sock)
 
-
-def first_byte(sock: socket.socket, patience: float) -> int | None:
-    """The first byte that the peer sends, left in the socket; None when none comes within `patience` seconds."""
-    sock.settimeout(patience)
-    try:
-        first = sock.recv(1, socket.MSG_PEEK)
-    except OSError:
-        return None
-    return first[0] if first else None
-
-
-def refuse_stranger(sock: socket.socket) -> None:
-    """HTTP, TLS and others whose first byte is no PDU type (PS3.8 9.3.1) get an A-ABORT (unrecognized PDU)."""
-    with contextlib.suppress(OSError):
-        sock.sendall(_UNRECOGNIZED_PDU)
-        sock.shutdown(socket.SHUT_WR)
-        sock.recv(_READ_AWAY)  # unread bytes would turn the end into a reset
+    def _report(self, connection: _Connection, calling_ae_title: str, reason: str) -> None:
+        """To the audit trail and the log, once for each connection."""
+        if connection.is_reported:
+            return
+        connection.is_reported = True
+        peer = {"address": connection.address, "peer": calling_ae_title}
+        log.warning("association rejected: %s", reason, extra=peer)
+        self.rejections.record(Origin("dimse", calling_ae_title, connection.address), reason)
 
 
 def _count_end(error: AssociationEnded) -> None:

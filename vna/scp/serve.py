@@ -12,9 +12,13 @@ from gunicorn.app.base import BaseApplication
 from vna.audit import AuditLog
 from vna.config import Config
 from vna.processes import ArchiveLogger, forget_metrics_of, leave_interrupts_to_parent
+from vna.scp.credentials import check_credentials
 from vna.scp.exchange import Door
 from vna.scp.listener import Listener
+from vna.scp.places import Places
 from vna.scp.worker import LAST_BREATH, DimseWorker
+from vna.services.asked_commitment import AskedCommitmentService
+from vna.services.commitment import CommitmentService
 from vna.services.pixels import PixelService
 from vna.services.query import QueryService
 from vna.services.retrieve import RetrieveService
@@ -36,6 +40,10 @@ class Archive(Protocol):
     @property
     def pixels(self) -> PixelService: ...
     @property
+    def commitments(self) -> CommitmentService: ...
+    @property
+    def asked_commitments(self) -> AskedCommitmentService: ...
+    @property
     def audit(self) -> AuditLog: ...
     def close(self) -> None: ...
 
@@ -46,10 +54,12 @@ class ServedArchive:
 
     listener: Listener
     drain_timeout: float
+    tls_port: int
     archive: Archive
 
     def close(self) -> None:
-        """Close the archive; the listener must be idle."""
+        """Close listener and archive; the listener must be idle."""
+        self.listener.close()
         self.archive.close()
 
 
@@ -60,6 +70,8 @@ def door_of(archive: Archive, config: Config) -> Door:
         query=archive.query,
         retrieve=archive.retrieve,
         pixels=archive.pixels,
+        commitments=archive.commitments,
+        asked=archive.asked_commitments,
         audit=archive.audit,
         config=config.dimse,
         ae_title=config.archive.ae_title.strip(),
@@ -67,11 +79,16 @@ def door_of(archive: Archive, config: Config) -> Door:
 
 
 class DimseApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """Serves DICOM until SIGTERM, which drains. Each worker builds an archive after the fork."""
+    """Serves DICOM until SIGTERM, which drains. Each worker builds an archive after the fork; they
+    share the count of open associations.
+    """
 
     def __init__(self, config: Config, build: Callable[[Config], Archive]) -> None:
+        """Raises ConfigError for certificates and keys that can't be used."""
+        check_credentials(config.dimse)
         self._config = config
         self._build = build
+        self._places = Places(config.dimse.max_associations)
         super().__init__()
 
     def load_config(self) -> None:
@@ -82,8 +99,9 @@ class DimseApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has n
     def load(self) -> ServedArchive:
         """Called once in each worker."""
         archive = self._build(self._config)
-        listener = Listener(door_of(archive, self._config))
-        return ServedArchive(listener, self._config.dimse.drain_timeout, archive)
+        dimse = self._config.dimse
+        listener = Listener(door_of(archive, self._config), self._places)
+        return ServedArchive(listener, dimse.drain_timeout, dimse.tls.port, archive)
 
 
 def gunicorn_settings(config: Config) -> dict[str, Any]:
@@ -91,7 +109,7 @@ def gunicorn_settings(config: Config) -> dict[str, Any]:
     dimse = config.dimse
     host = f"[{dimse.host}]" if ":" in dimse.host else dimse.host
     return {
-        "bind": [f"{host}:{dimse.port}"],
+        "bind": [f"{host}:{port}" for port in dimse.ports],
         "workers": dimse.workers or os.cpu_count() or 1,
         "worker_class": DimseWorker,
         "timeout": WORKER_TIMEOUT,

@@ -28,6 +28,7 @@ class Served(Protocol):
 
     listener: Listener
     drain_timeout: float
+    tls_port: int
 
     def close(self) -> None: ...
 
@@ -65,7 +66,8 @@ class DimseWorker(Worker):
 
     def _accept(self, listening: Any) -> None:
         listener = self.wsgi.listener
-        time.sleep(min(listener.open_connections * PAUSE_PER_CONNECTION, LONGEST_PAUSE))
+        if not listener.is_crowded:  # there is nothing to share out in a flood
+            time.sleep(min(listener.open_connections * PAUSE_PER_CONNECTION, LONGEST_PAUSE))
         try:
             sock, address = listening.accept()
         except (BlockingIOError, ConnectionAbortedError):
@@ -75,7 +77,8 @@ class DimseWorker(Worker):
             time.sleep(LONGEST_PAUSE)
             return
         sock.settimeout(None)
-        listener.serve(sock, _host(sock, address))
+        is_tls = listening.getsockname()[1] == self.wsgi.tls_port
+        listener.serve(sock, _host(sock, address), is_tls=is_tls)
 
     def _drain(self) -> None:
         """No new connections; what is under way may finish until `drain_timeout` is over."""
