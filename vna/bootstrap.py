@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+
+from prometheus_client import Counter, Histogram
 
 from storage_backends.base import StorageBackend
 from storage_backends.errors import StorageError
@@ -15,14 +18,21 @@ from storage_backends.registry import open_backend
 from storage_backends.retrying import RetryingBackend
 from vna import metrics
 from vna.audit import AuditLog
+from vna.bootstrap_database import database_of, prepare_data_dir
 from vna.config import Config
 from vna.errors import ConfigError
 from vna.index.audit import PostgresAuditLog
+from vna.index.commitments import CommitmentIndex
+from vna.index.commitments_asked import AskedCommitmentIndex
 from vna.index.database import Database
 from vna.index.embedded import EmbeddedPostgres
 from vna.index.instances import InstanceIndex
+from vna.index.jobs import JobQueue
+from vna.index.kept_objects import KeptObjectIndex
 from vna.index.search import SearchIndex
 from vna.index.upgrade import upgrade
+from vna.services.asked_commitment import AskedCommitmentService
+from vna.services.commitment import CommitmentService, CommitmentSettings
 from vna.services.health import HealthService
 from vna.services.metadata import MetadataService
 from vna.services.pixels import PixelService
@@ -46,6 +56,9 @@ class Archive:
     pixels: PixelService
     metadata: MetadataService
     health: HealthService
+    commitments: CommitmentService
+    asked_commitments: AskedCommitmentService
+    jobs: JobQueue
     audit: AuditLog
     index: InstanceIndex
     database: Database
@@ -55,6 +68,7 @@ class Archive:
 
     def close(self) -> None:
         """Release database, storage and the hold on an embedded Postgres."""
+        self.commitments.close()
         self.database.close()
         self.spool.close()
         self.objects.close()
@@ -82,7 +96,7 @@ def build(config: Config) -> Archive:
         embedded = None if config.database.url else EmbeddedPostgres.start(data_dir)
         if embedded is not None:
             undo.callback(embedded.release)
-        database = _database(config, embedded)
+        database = database_of(config, embedded)
         undo.callback(database.close)
         upgrade(database)
         archive = _assemble(config, database, embedded, objects, spool)
@@ -97,16 +111,24 @@ def _assemble(
     objects: ObjectStore,
     spool: Spool,
 ) -> Archive:
-    index, audit = InstanceIndex(database), PostgresAuditLog(database)
+    index, audit, jobs = InstanceIndex(database), PostgresAuditLog(database), JobQueue(database)
     retrieve = RetrieveService(index, objects, audit)
     return Archive(
         config=config,
         store=StoreService(index, objects, spool, audit, config.archive.issuer_of_patient_id),
-        query=QueryService(SearchIndex(database)),
+        query=QueryService(SearchIndex(database, config.archive.timezone), config.archive.timezone),
         retrieve=retrieve,
         pixels=PixelService(retrieve, config.archive.max_transcode_bytes),
         metadata=MetadataService(index, retrieve, config.web.metadata_cache_bytes),
         health=HealthService(database, objects),
+        commitments=CommitmentService(
+            CommitmentIndex(database, jobs),
+            KeptObjectIndex(database),
+            objects,
+            CommitmentSettings(**dataclasses.asdict(config.commitment)),
+        ),
+        asked_commitments=AskedCommitmentService(AskedCommitmentIndex(database)),
+        jobs=jobs,
         audit=audit,
         index=index,
         database=database,
@@ -114,34 +136,6 @@ def _assemble(
         spool=spool,
         embedded=embedded,
     )
-
-
-@contextmanager
-def open_database(config: Config) -> Iterator[Database]:
-    """Only the database, its schema as it is. Raises ConfigError, Unavailable."""
-    with ExitStack() as stack:
-        embedded = None
-        if not config.database.url:
-            embedded = stack.enter_context(EmbeddedPostgres.start(prepare_data_dir(config)))
-        yield stack.enter_context(_database(config, embedded))
-
-
-def _database(config: Config, embedded: EmbeddedPostgres | None) -> Database:
-    return Database(
-        config.database.url if embedded is None else embedded.url,
-        pool_size=config.database.pool_size,
-        connect_timeout=config.database.connect_timeout,
-    )
-
-
-def prepare_data_dir(config: Config) -> Path:
-    """The data directory, made if it is not there, as an absolute path. Raises ConfigError."""
-    data_dir = config.archive.data_dir.expanduser().resolve()
-    try:
-        data_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-    except OSError as exc:
-        raise ConfigError(f"cannot make archive.data_dir {data_dir}: {exc.strerror}") from exc
-    return data_dir
 
 
 def _spool_directory(config: Config) -> Path:
@@ -171,9 +165,16 @@ class _Observer:
     """Writes what MeteredBackend sees to the archive's metrics."""
 
     backend: str
+    meters: dict[str, tuple[Histogram, Counter]] = field(default_factory=dict)
 
     def __call__(self, operation: str, seconds: float, size: int, error: str) -> None:
-        metrics.STORAGE_SECONDS.labels(self.backend, operation).observe(seconds)
-        metrics.STORAGE_BYTES.labels(self.backend, operation).inc(size)
+        meters = self.meters.get(operation)
+        if meters is None:  # looking a label up costs more than counting
+            meters = self.meters[operation] = (
+                metrics.STORAGE_SECONDS.labels(self.backend, operation),
+                metrics.STORAGE_BYTES.labels(self.backend, operation),
+            )
+        meters[0].observe(seconds)
+        meters[1].inc(size)
         if error:
             metrics.STORAGE_ERRORS.labels(self.backend, operation, error).inc()

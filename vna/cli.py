@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -84,13 +85,17 @@ def main() -> None:
 @click.option("--http-port", type=int, help="DICOMweb gateway.  [default: 8080]")
 @click.option("--ae-title", help="The archive's AE title.  [default: VNA]")
 @click.option(
-    "--role", type=click.Choice(["all", "dimse", "web"]), default="all", show_default=True
+    "--role", type=click.Choice(["all", "dimse", "web", "worker"]), default="all", show_default=True
 )
 def serve(role: str, **options: object) -> None:
     """Run the archive until it is told to stop (SIGTERM drains)."""
+    config, variables = _load(options)
+    if role == "worker":  # small as long as it is idle: nothing of the doors is loaded
+        from vna.work import run_worker
+
+        sys.exit(run_worker(config))
     from vna.serve import serve as run
 
-    config, variables = _load(options)
     sys.exit(run(config, role, variables))
 
 
@@ -134,7 +139,7 @@ def db() -> None:
 @_common
 def upgrade(**options: object) -> None:
     """Bring the schema up to this version; safe while other nodes start."""
-    from vna.bootstrap import open_database
+    from vna.bootstrap_database import open_database
     from vna.index.upgrade import upgrade as run
 
     config, _ = _load(options)
@@ -156,7 +161,60 @@ def show(**options: object) -> None:
     tree = dataclasses.asdict(config)
     tree["database"]["url"] = "***" if config.database.url else ""
     tree["web"]["users"] = dict.fromkeys(config.web.users, "***")
+    tree["dimse"]["identity"]["users"] = dict.fromkeys(config.dimse.identity.users, "***")
     click.echo(orjson.dumps(tree, default=str, option=orjson.OPT_INDENT_2).decode())
+
+
+@main.command()
+@_common
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["markdown", "json"]),
+    default="markdown",
+    show_default=True,
+)
+@click.option("--defaults", is_flag=True, help="Whatever is configured: as without configuration.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder to write to."
+)
+def conformance(form: str, defaults: bool, output: Path | None, **options: object) -> None:
+    """Print the DICOM conformance statement for the configuration in force, then its tables."""
+    from vna.conformance.statement import conformance as conformance_of
+
+    config = Config() if defaults else _load(options)[0]
+    # By name, as the gateway is started: what is above the archive is not imported by it.
+    web = importlib.import_module("dicomweb.conformance").tables()
+    stated = conformance_of(config, web)
+    documents = stated.documents() if form == "markdown" else {"conformance.json": stated.json()}
+    if output is None:
+        click.echo("\n".join(documents.values()), nl=False)
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    for name, text in documents.items():
+        (output / name).write_text(text, encoding="utf-8")
+
+
+@main.command()
+@_common
+@click.option("--retry", is_flag=True, help="Report all of them again now.")
+def commitments(retry: bool, **options: object) -> None:
+    """List storage commitment requests that are not reported to who asked for them."""
+    from vna.bootstrap_database import open_database
+    from vna.index.commitments import CommitmentIndex, listed
+    from vna.index.jobs import JobQueue
+
+    config, _ = _load(options)
+    with open_database(config) as database:
+        index = CommitmentIndex(database, JobQueue(database))
+        lines = index.open()
+        if retry:
+            tried = index.retry([line.commitment_id for line in lines])
+            click.echo(
+                f"{len(tried)} of {len(lines)} are tried again; the others are being worked on"
+            )
+            return
+    click.echo("\n".join(map(listed, lines)) if lines else "every request has been reported")
 
 
 @main.command()
@@ -169,6 +227,8 @@ def doctor(**options: object) -> None:
     with build(config) as archive:
         health = archive.health.check()
         counts = dataclasses.asdict(archive.index.counts())
+        counts |= {f"jobs {row.state} {row.name}": row.count for row in archive.jobs.counts()}
+        counts["commitments not reported"] = len(archive.commitments.open())
     click.echo("\n".join(f"{name:10} {state}" for name, state in health.items()))
     click.echo("\n".join(f"{name:10} {count}" for name, count in counts.items()))
     sys.exit(0 if set(health.values()) == {"ok"} else EXIT_FAILURES)
@@ -177,7 +237,7 @@ def doctor(**options: object) -> None:
 @main.command("hash-password")
 @click.password_option()
 def hash_password(password: str) -> None:
-    """Print the hash of a password, for web.users."""
+    """Print the hash of a password, for web.users and dimse.identity.users."""
     from werkzeug.security import generate_password_hash
 
     click.echo(generate_password_hash(password))

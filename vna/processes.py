@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
-import sys
 from typing import Any
 
 from gunicorn.glogging import Logger
 from prometheus_client import multiprocess
 
-PARENT_VARIABLE = "VNA_PARENT"
+from vna.parent import PARENT_VARIABLE
+
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-_PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent() -> None:
-    """Ask Linux to send SIGTERM when the supervising parent ends, however it ends."""
-    parent = os.environ.get(PARENT_VARIABLE)
-    if parent is None or not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != int(parent):
-        sys.exit(0)
 
 
 def leave_interrupts_to_parent(_process: Any) -> None:
@@ -35,7 +23,12 @@ def leave_interrupts_to_parent(_process: Any) -> None:
 def forget_metrics_of(_server: Any, worker: Any) -> None:
     """A hook for gunicorn: the gauges of a worker that has ended no longer count."""
     if METRICS_VARIABLE in os.environ:
-        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+        forget_metrics(worker.pid, os.environ[METRICS_VARIABLE])
+
+
+def forget_metrics(process_id: int, directory: str) -> None:
+    """The gauges of a process that has ended, and counted in `directory`, no longer count."""
+    multiprocess.mark_process_dead(process_id, directory)  # type: ignore[no-untyped-call]
 
 
 class ArchiveLogger(Logger):  # type: ignore[misc]  # gunicorn has no types

@@ -18,14 +18,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from vna.bootstrap import build, prepare_data_dir
+from vna.bootstrap import build
+from vna.bootstrap_database import prepare_data_dir
 from vna.config import Config, check_exposure
 from vna.errors import ConfigError, Unavailable
 from vna.index.embedded import EmbeddedPostgres
-from vna.processes import METRICS_VARIABLE, PARENT_VARIABLE, die_with_parent
+from vna.parent import PARENT_VARIABLE, die_with_parent
+from vna.processes import METRICS_VARIABLE, forget_metrics
 
 log = logging.getLogger(__name__)
 
+WORKER = "worker"
 _ROUND = 0.2
 _RESTART_PAUSE = 1.0
 _START_TIMEOUT = 60.0
@@ -40,6 +43,10 @@ def serve(config: Config, role: str, environment: Mapping[str, str]) -> int:
     Raises ConfigError, Unavailable before anything listens.
     """
     check_exposure(config, role)
+    if role in {"all", "dimse"}:
+        from vna.scp.credentials import check_credentials
+
+        check_credentials(config.dimse)
     if role == "all":
         return Supervisor(config, environment).run()
     die_with_parent()
@@ -79,7 +86,7 @@ def bracketed(host: str) -> str:
 
 @dataclass
 class Supervisor:
-    """Starts one process per door, restarts one that dies, and stops all in order."""
+    """Starts one process per door and a worker, restarts one that dies, and stops all in order."""
 
     config: Config
     environment: Mapping[str, str]
@@ -108,32 +115,38 @@ class Supervisor:
                 self._stop_children()
 
     def _doors(self) -> tuple[tuple[str, str, int], ...]:
+        """(name of the configuration's table, host, port) of each listening socket."""
         dimse, web = self.config.dimse, self.config.web
-        return ("dimse", dimse.host, dimse.port), ("web", web.host, web.port)
+        tables = {port: "dimse.tls" if port == dimse.tls.port else "dimse" for port in dimse.ports}
+        return (
+            *((table, dimse.host, port) for port, table in tables.items()),
+            ("web", web.host, web.port),
+        )
 
     def _supervise(self, variables: Mapping[str, str], postgres: EmbeddedPostgres | None) -> int:
-        for door, _, _ in self._doors():
-            self._start(door, variables)
+        for name in ("dimse", "web", WORKER):
+            self._start(name, variables)
         if not self._await_doors():
             return 0 if self.stopping else 1
         self._announce()
         while not self.stopping:
             time.sleep(_ROUND)
-            self._revive_doors(variables)
+            self._revive_children(variables)
             if postgres is not None:
                 revive(postgres)
         return 0
 
-    def _revive_doors(self, variables: Mapping[str, str]) -> None:
-        for door, child in list(self.children.items()):
+    def _revive_children(self, variables: Mapping[str, str]) -> None:
+        for name, child in list(self.children.items()):
             if child.poll() is not None and not self.stopping:
-                log.error("door %s ended with code %s; starting it again", door, child.returncode)
+                log.error("%s ended with code %s; starting it again", name, child.returncode)
+                forget_metrics(child.pid, variables[METRICS_VARIABLE])
                 time.sleep(_RESTART_PAUSE)
-                self._start(door, variables)
+                self._start(name, variables)
 
-    def _start(self, door: str, variables: Mapping[str, str]) -> None:
-        command = [sys.executable, "-m", "vna.cli", "serve", "--role", door]
-        self.children[door] = subprocess.Popen(command, env=dict(variables))  # noqa: S603
+    def _start(self, role: str, variables: Mapping[str, str]) -> None:
+        command = [sys.executable, "-m", "vna.cli", "serve", "--role", role]
+        self.children[role] = subprocess.Popen(command, env=dict(variables))  # noqa: S603
 
     def _await_doors(self) -> bool:
         deadline = time.monotonic() + _START_TIMEOUT
@@ -141,7 +154,7 @@ class Supervisor:
         while waiting and time.monotonic() < deadline and not self.stopping:
             dead = [door for door, child in self.children.items() if child.poll() is not None]
             if dead:
-                log.error("door %s did not start; its reason stands above", dead[0])
+                log.error("%s did not start; its reason stands above", dead[0])
                 return False
             waiting = [door for door in waiting if not is_up(*door)]
             time.sleep(0.05)
@@ -150,9 +163,14 @@ class Supervisor:
     def _announce(self) -> None:
         dimse, web = self.config.dimse, self.config.web
         data_dir = self.config.archive.data_dir.resolve()
+        title = f"{self.config.archive.ae_title}@{bracketed(dimse.host)}"
+        dicom = [
+            f"  DICOM    {title}:{port}{' (TLS)' if port == dimse.tls.port else ''}\n"
+            for port in dimse.ports
+        ]
         sys.stdout.write(
             f"archive {self.config.archive.ae_title} is running, data in {data_dir}\n"
-            f"  DICOM    {self.config.archive.ae_title}@{bracketed(dimse.host)}:{dimse.port}\n"
+            f"{''.join(dicom)}"
             f"  DICOMweb http://{bracketed(web.host)}:{web.port}/dicom-web\n"
             "stop with Ctrl-C\n"
         )
@@ -165,13 +183,14 @@ class Supervisor:
         for child in self.children.values():
             if child.poll() is None:
                 child.terminate()
-        drain = max(self.config.dimse.drain_timeout, self.config.web.drain_timeout)
+        config = self.config
+        drain = max(part.drain_timeout for part in (config.dimse, config.web, config.jobs))
         deadline = time.monotonic() + drain + _STOP_MARGIN
         for door, child in self.children.items():
             try:
                 child.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                log.warning("door %s did not drain in time and is killed", door)
+                log.warning("%s did not drain in time and is killed", door)
                 child.kill()
                 child.wait()
 

@@ -6,22 +6,33 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from psycopg import sql
 
 from vna.index.database import Database
 from vna.index.statement import build_statement
 from vna.model.identifiers import Level
-from vna.model.query import AnyOf, Filter, Match, Query, Range, SingleValue, Wildcard
+from vna.model.query import (
+    AnyOf,
+    Filter,
+    Match,
+    MomentRange,
+    Query,
+    Range,
+    SingleValue,
+    Wildcard,
+)
 
 _ROWS = """
     INSERT INTO patient (issuer_of_patient_id, patient_id, attributes)
     SELECT '', 'P' || n, '{}' FROM generate_series(1, 10000) AS n;
     INSERT INTO study (patient, study_instance_uid, study_date, accession_number, study_id,
-        patient_name, patient_birth_date, attributes)
+        patient_name, patient_birth_date, attributes, person_names)
     SELECT id, '1.2.' || id, date '2000-01-01' + (id % 8000)::int, 'A' || id, 'S' || id,
-        'name' || id || '^first', date '1930-01-01' + (id % 30000)::int, '{}' FROM patient;
-    INSERT INTO series (study, series_instance_uid, modality, series_number, attributes)
-    SELECT id, '1.3.' || id, CASE WHEN id % 1000 = 0 THEN 'XA' ELSE 'CT' END, 1, '{}' FROM study;
+        'name' || id || '^first', date '1930-01-01' + (id % 30000)::int, '{}',
+        array_to_tsvector(ARRAY['00100010wname' || id, '00100010wfirst', '00100010pFRSTE',
+            '00080090wdoctor' || id % 100]) FROM patient;
+    INSERT INTO series (study, series_instance_uid, modality, series_number, attributes, person_names)
+    SELECT id, '1.3.' || id, CASE WHEN id % 1000 = 0 THEN 'XA' ELSE 'CT' END, 1, '{}',
+        array_to_tsvector(ARRAY['00081050wnurse' || id % 100]) FROM study;
     INSERT INTO instance (series, instance_number, number_of_frames, dataset_offset, header_length,
         pixel_offset, pixel_length, tail_offset, sop_instance_uid, sop_class_uid,
         transfer_syntax_uid, object_digest, dataset_digest, attributes)
@@ -46,7 +57,7 @@ def filled(database_url: str) -> Iterator[Database]:
 def plan_of(database: Database, query: Query) -> str:
     statement = build_statement(query)
     with database.connection() as connection:
-        explain = sql.SQL("EXPLAIN (FORMAT JSON) ") + statement.text
+        explain = b"EXPLAIN (FORMAT JSON) " + statement.text
         row = connection.execute(explain, statement.values, prepare=False).fetchone()
     assert row is not None
     return json.dumps(row[0])
@@ -86,6 +97,42 @@ def plan_of(database: Database, query: Query) -> str:
 def test_index_is_used(filled: Database, level: Level, tag: int, match: Match, index: str) -> None:
     plan = plan_of(filled, Query(level, (Filter(tag, match),), frozenset({0x0020000D})))
     assert f'"{index}"' in plan
+    assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize(
+    ("level", "item", "index"),
+    [
+        (Level.STUDY, Filter(0x00100010, SingleValue("Name77^First")), "study_by_person_names"),
+        (Level.STUDY, Filter(0x00100010, Wildcard("NAME77*")), "study_by_person_names"),
+        (Level.STUDY, Filter(0x00100010, AnyOf(("Name7", "Name8"))), "study_by_person_names"),
+        (Level.PATIENT, Filter(0x00100010, SingleValue("Name77")), "study_by_person_names"),
+        (Level.SERIES, Filter(0x00100010, SingleValue("Name77")), "study_by_person_names"),
+        (Level.STUDY, Filter(0x00080090, SingleValue("Doctor7")), "study_by_person_names"),
+        (Level.SERIES, Filter(0x00081050, SingleValue("Nurse7")), "series_by_person_names"),
+        (Level.STUDY, Filter(0x00081050, SingleValue("Nurse7")), "series_by_person_names"),
+    ],
+)
+def test_names_are_found_by_their_tokens(
+    filled: Database, level: Level, item: Filter, index: str
+) -> None:
+    query = Query(level, (item,), frozenset({0x0020000D}), fuzzy=True)
+    plan = plan_of(filled, query)
+    assert f'"{index}"' in plan
+    table = "series" if index.startswith("series") else "study"
+    assert (
+        f'"Seq Scan", "Parallel Aware": false, "Async Capable": false, "Relation Name": "{table}"'
+        not in plan
+    )
+
+
+@pytest.mark.parametrize("utc_offset", [None, 60])
+def test_moments_are_found_by_their_date(filled: Database, utc_offset: int | None) -> None:
+    match = MomentRange("20100101100000.000000", "20100102180000.000000")
+    item = Filter(0x00080020, match)
+    query = Query(Level.STUDY, (item,), frozenset({0x0020000D}), utc_offset=utc_offset)
+    plan = plan_of(filled, query)
+    assert '"study_by_date"' in plan
     assert "Seq Scan" not in plan
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from vna.errors import ConfigError
+from vna.index import jobs_schema
 from vna.index import upgrade as upgrading
 from vna.index.database import Database
+from vna.index.jobs_schema import upgrade_jobs
 from vna.index.sql import load, upgrade_names
 from vna.index.upgrade import status, upgrade
 
@@ -47,6 +51,7 @@ def test_schema_is_the_sum_of_the_upgrades(empty_database_url: str, database: Da
         with road.connection() as connection:
             for name in upgrade_names():
                 connection.execute(load(f"upgrades/{name}"))
+            upgrade_jobs(connection)
         assert catalogue(road) == catalogue(database)
 
 
@@ -101,7 +106,10 @@ def test_failing_upgrade_leaves_nothing(
         assert catalogue(database) == before
         assert status(database).pending == (next_version,)
         with database.connection() as connection:
-            locks = connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+            locks = connection.execute(
+                "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+                "WHERE locktype = 'advisory' AND datname = current_database()"
+            )
             assert locks.fetchone() == (0,)
 
 
@@ -130,3 +138,40 @@ def test_database_of_another_encoding_is_refused(postgres_server: str) -> None:
     finally:
         with Database(postgres_server) as server, server.connection() as connection:
             connection.execute("DROP DATABASE ascii WITH (FORCE)")
+
+
+@pytest.fixture
+def newer_procrastinate(tmp_path: Path) -> Path:
+    """The SQL of a procrastinate that has one more migration than the installed one."""
+    folder = tmp_path / "sql"
+    shutil.copytree(jobs_schema._folder(), folder)
+    migration = folder / "migrations" / "99.00.00_01_pre_more.sql"
+    migration.write_text("CREATE TABLE procrastinate_more (x int)")
+    return folder
+
+
+def test_tables_of_jobs_follow_the_installed_library(
+    empty_database_url: str, newer_procrastinate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{jobs_schema.PREFIX}99.00.00_01_pre_more"
+    with Database(empty_database_url) as database:
+        upgrade(database)
+        monkeypatch.setattr(jobs_schema, "_folder", lambda: newer_procrastinate)
+        assert status(database).pending == (name,)
+        assert upgrade(database) == [name]
+        assert upgrade(database) == []
+        assert ("column", "procrastinate_more", "x") in [row[:3] for row in catalogue(database)]
+        monkeypatch.undo()
+        with pytest.raises(ConfigError, match=r"99\.00\.00_01_pre_more"):
+            upgrade(database)
+
+
+def test_a_start_cut_off_before_the_tables_of_jobs_is_finished_by_the_next(
+    empty_database_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Database(empty_database_url) as cut_off:
+        monkeypatch.setattr(upgrading, "upgrade_jobs", lambda _: [])
+        upgrade(cut_off)
+        monkeypatch.undo()
+        assert upgrade(cut_off) == []
+        assert catalogue(cut_off) == catalogue(database)

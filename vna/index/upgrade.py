@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from vna.errors import ConfigError
 from vna.index.database import Connection, Database
+from vna.index.jobs_schema import pending as pending_for_jobs
+from vna.index.jobs_schema import upgrade_jobs
+from vna.index.name_tokens import fill_person_names
 from vna.index.sql import load, upgrade_names
 
 _LOCK = 0x766E61  # "vna": nodes that start together take turns
@@ -23,26 +26,32 @@ class UpgradeStatus:
 def upgrade(database: Database) -> list[str]:
     """Apply what is missing and return its names; safe for several nodes at once.
 
-    An empty database gets `schema.sql`, an older one its upgrades in order, each in a transaction.
+    An empty database gets `schema.sql`, an older one its upgrades in order, each in a transaction; the tables of
+    jobs follow, as the installed procrastinate wants them, and the tokens of person names that are missing.
     Raises ConfigError for a schema newer than this code, a Postgres that is too old or not UTF-8; Unavailable.
     """
     with database.connection() as connection:
         _check_server(connection)
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         try:
-            return _apply(connection)
+            done = _apply(connection) + upgrade_jobs(connection)
         finally:
             if not connection.broken:
                 connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+    fill_person_names(database)
+    return done
 
 
 def status(database: Database) -> UpgradeStatus:
     """Which upgrades are applied and which are not. Raises ConfigError for a newer schema, Unavailable."""
     with database.connection() as connection:
         applied = _applied(connection)
+        for_jobs = pending_for_jobs(connection)
     _check_newer(applied)
     pending = [name for name in upgrade_names() if _version(name) not in applied]
-    return UpgradeStatus(tuple(applied[version] for version in sorted(applied)), tuple(pending))
+    return UpgradeStatus(
+        tuple(applied[version] for version in sorted(applied)), (*pending, *for_jobs)
+    )
 
 
 def _apply(connection: Connection) -> list[str]:

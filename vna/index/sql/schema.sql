@@ -65,6 +65,35 @@ RETURN CASE WHEN element -> 'Value' ->> 0 ~ '^ *[+-]?[0-9]{1,9} *$'
     THEN trim(element -> 'Value' ->> 0)::integer END;
 COMMENT ON FUNCTION integer_of IS 'an IS element; NULL when it is no number of nine digits';
 
+CREATE FUNCTION lexemes_of(names jsonb) RETURNS tsvector
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN array_to_tsvector(ARRAY(
+    SELECT key || token FROM jsonb_each(names), jsonb_array_elements_text(value) AS token));
+COMMENT ON FUNCTION lexemes_of IS 'the tokens of person names, by the key of their attribute, each behind its key';
+
+CREATE FUNCTION new_lexemes_of(names jsonb, known tsvector) RETURNS tsvector
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN known || lexemes_of(names - ARRAY(SELECT DISTINCT left(l, 8) FROM unnest(tsvector_to_array(known)) AS l));
+COMMENT ON FUNCTION new_lexemes_of IS 'known with the tokens of those attributes of which it has none yet';
+
+CREATE FUNCTION offset_of(attributes jsonb) RETURNS interval
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    parts text[] := regexp_match(attributes -> '00080201' -> 'Value' ->> 0, '^([+-])(0[0-9]|1[0-4])([0-5][0-9])$');
+BEGIN
+    RETURN make_interval(mins => (parts[1] || '1')::integer * (parts[2]::integer * 60 + parts[3]::integer));
+END $$;
+COMMENT ON FUNCTION offset_of IS 'Timezone Offset From UTC among attributes; NULL when there is none';
+
+CREATE FUNCTION shifted(moment timestamp, attributes jsonb, zone text, minutes integer) RETURNS timestamp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN offset_of(attributes) IS NOT NULL THEN moment - offset_of(attributes) + make_interval(mins => minutes)
+    WHEN zone = '' THEN moment
+    ELSE moment AT TIME ZONE zone AT TIME ZONE 'UTC' + make_interval(mins => minutes)
+END;
+COMMENT ON FUNCTION shifted IS 'a moment as the clocks of an offset from UTC (in minutes) showed it; attributes, else zone, tell where it was noted';
+
 CREATE TABLE schema_version (
     version integer PRIMARY KEY,
     name text NOT NULL,
@@ -95,10 +124,12 @@ CREATE TABLE study (
     patient_sex text COLLATE "C",
     patient_attributes jsonb,
     attributes jsonb NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now()
+    created_at timestamptz NOT NULL DEFAULT now(),
+    person_names tsvector
 );
 COMMENT ON TABLE study IS 'a study as the first of its instances said, with the patient as that instance said';
 COMMENT ON COLUMN study.patient_attributes IS 'only where they differ from those of the patient';
+COMMENT ON COLUMN study.person_names IS 'tokens of the person names of study and patient, each behind the key of its attribute; NULL: not made yet';
 CREATE UNIQUE INDEX study_identity ON study (study_instance_uid);
 CREATE INDEX study_by_patient ON study (patient);
 CREATE INDEX study_by_date ON study (study_date DESC NULLS LAST, study_time DESC NULLS LAST, id DESC);
@@ -110,6 +141,9 @@ CREATE INDEX study_by_patient_name_ideographic ON study (patient_name_ideographi
 CREATE INDEX study_by_patient_name_phonetic ON study (patient_name_phonetic)
     WHERE patient_name_phonetic IS NOT NULL;
 CREATE INDEX study_by_patient_birth_date ON study (patient_birth_date) WHERE patient_birth_date IS NOT NULL;
+CREATE INDEX study_by_person_names ON study USING gin (person_names) WITH (fastupdate = off)
+    WHERE person_names IS NOT NULL;
+CREATE INDEX study_without_person_names ON study (id) WHERE person_names IS NULL;
 
 CREATE TABLE series (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -117,11 +151,18 @@ CREATE TABLE series (
     series_instance_uid text COLLATE "C" NOT NULL,
     modality text COLLATE "C",
     series_number integer,
-    attributes jsonb NOT NULL
+    attributes jsonb NOT NULL,
+    person_names tsvector
 );
 COMMENT ON TABLE series IS 'a series of a study as the first of its instances said';
 CREATE UNIQUE INDEX series_identity ON series (series_instance_uid, study);
 CREATE INDEX series_by_study ON series (study, modality);
+CREATE INDEX series_by_person_names ON series USING gin (person_names) WITH (fastupdate = off)
+    WHERE person_names IS NOT NULL;
+CREATE INDEX series_without_person_names ON series (id) WHERE person_names IS NULL;
+
+CREATE TABLE person_name_scheme (scheme text COLLATE "C" NOT NULL);
+COMMENT ON TABLE person_name_scheme IS 'one row: how the tokens of person names were made; they are made anew for another';
 
 CREATE TABLE instance (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -212,6 +253,50 @@ COMMENT ON TABLE audit IS 'who did what to which object; written, never changed'
 CREATE INDEX audit_by_time ON audit USING brin (at);
 CREATE INDEX audit_by_study ON audit (study_instance_uid) WHERE study_instance_uid <> '';
 
+CREATE TABLE commitment (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    peer text COLLATE "C" NOT NULL,
+    transaction_uid text COLLATE "C" NOT NULL,
+    references_digest bytea NOT NULL,
+    address text NOT NULL,
+    correlation_id text NOT NULL,
+    requested_at timestamptz NOT NULL DEFAULT now(),
+    reported_at timestamptz,
+    next_attempt_at timestamptz,
+    held_until timestamptz NOT NULL DEFAULT '-infinity',
+    holder text NOT NULL DEFAULT '',
+    state text COLLATE "C" NOT NULL CHECK (state IN ('checking', 'reporting', 'parked', 'reported')),
+    attempts integer NOT NULL DEFAULT 0,
+    last_error text NOT NULL DEFAULT '',
+    sop_class_uids text[] COLLATE "C" NOT NULL,
+    sop_instance_uids text[] COLLATE "C" NOT NULL,
+    failure_reasons integer[] NOT NULL DEFAULT '{}'
+);
+COMMENT ON TABLE commitment IS 'storage commitment that a peer asked for; whoever checks or reports holds the row for a while';
+COMMENT ON COLUMN commitment.failure_reasons IS 'Failure Reason of each reference checked so far, in their order; 0: it is kept';
+CREATE UNIQUE INDEX commitment_identity ON commitment (transaction_uid, peer, references_digest);
+CREATE INDEX commitment_held ON commitment (holder) WHERE holder <> '';
+CREATE INDEX commitment_open ON commitment (id) WHERE state <> 'reported';
+CREATE INDEX commitment_reported ON commitment (reported_at) WHERE state = 'reported';
+
+CREATE TABLE commitment_asked (
+    transaction_uid text COLLATE "C" PRIMARY KEY,
+    peer text COLLATE "C" NOT NULL,
+    asked_at timestamptz NOT NULL DEFAULT now(),
+    reported_at timestamptz,
+    sop_class_uids text[] COLLATE "C" NOT NULL,
+    sop_instance_uids text[] COLLATE "C" NOT NULL,
+    failure_reasons integer[]
+);
+COMMENT ON TABLE commitment_asked IS 'storage commitment that we asked a peer for';
+COMMENT ON COLUMN commitment_asked.failure_reasons IS 'as reported, in the order of the references; NULL: not reported yet';
+
+CREATE TABLE jobs_migration (
+    name text COLLATE "C" PRIMARY KEY,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE jobs_migration IS 'which migrations of procrastinate its tables have';
+
 CREATE FUNCTION new_patient(new_issuer text, new_patient_id text, new_attributes jsonb) RETURNS bigint
 LANGUAGE sql AS $$
     INSERT INTO patient (issuer_of_patient_id, patient_id, attributes)
@@ -254,7 +339,8 @@ BEGIN
 END $$;
 
 CREATE FUNCTION new_study(
-    new_study_uid text, new_issuer text, new_patient_id text, new_patient jsonb, new_attributes jsonb
+    new_study_uid text, new_issuer text, new_patient_id text, new_patient jsonb, new_attributes jsonb,
+    new_names jsonb
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     owner record;
@@ -268,7 +354,7 @@ BEGIN
     INSERT INTO study (
         patient, study_instance_uid, study_date, study_time, accession_number, study_id, patient_name,
         patient_name_ideographic, patient_name_phonetic, patient_birth_date, patient_sex,
-        patient_attributes, attributes)
+        patient_attributes, attributes, person_names)
     VALUES (
         owner.patient_key, new_study_uid,
         date_of(new_attributes -> '00080020'), time_of(new_attributes -> '00080030'),
@@ -277,10 +363,10 @@ BEGIN
         fold_name(new_patient -> '00100010', 'Ideographic'),
         fold_name(new_patient -> '00100010', 'Phonetic'),
         date_of(new_patient -> '00100030'), text_of(new_patient -> '00100040'),
-        owner.differing, new_attributes);
+        owner.differing, new_attributes, lexemes_of(new_names));
 END $$;
 
-CREATE FUNCTION fill_study(known study, new_patient jsonb, new_attributes jsonb) RETURNS void
+CREATE FUNCTION fill_study(known study, new_patient jsonb, new_attributes jsonb, new_names jsonb) RETURNS void
 LANGUAGE sql AS $$
     -- What a later instance adds; what the first one said stays.
     UPDATE study SET
@@ -300,7 +386,8 @@ LANGUAGE sql AS $$
         patient_name_phonetic = coalesce(
             study.patient_name_phonetic, fold_name(new_patient -> '00100010', 'Phonetic')),
         patient_birth_date = coalesce(study.patient_birth_date, date_of(new_patient -> '00100030')),
-        patient_sex = coalesce(study.patient_sex, text_of(new_patient -> '00100040'))
+        patient_sex = coalesce(study.patient_sex, text_of(new_patient -> '00100040')),
+        person_names = new_lexemes_of(new_names, study.person_names)
     FROM patient AS whole
     WHERE study.id = known.id AND whole.id = study.patient
 $$;
@@ -339,6 +426,7 @@ CREATE FUNCTION register_instance(
     p_object_digest bytea, p_dataset_digest bytea, p_pixel_digest bytea, p_warnings text[],
     p_backend text, p_key text, p_offset bigint, p_length bigint,
     p_door text, p_peer text, p_address text, p_correlation_id text,
+    p_study_names jsonb DEFAULT NULL, p_series_names jsonb DEFAULT NULL,
     OUT outcome text, OUT location_is_kept boolean, OUT conflict_id bigint, OUT is_mismatch boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -389,19 +477,21 @@ BEGIN
         IF p_study IS NULL AND (NOT FOUND OR known.series IS NULL OR known.is_mismatch) THEN
             RETURN;
         ELSIF NOT FOUND THEN
-            PERFORM new_study(p_study_uid, p_issuer, p_patient_id, p_patient, p_study);
+            PERFORM new_study(p_study_uid, p_issuer, p_patient_id, p_patient, p_study, p_study_names);
             has_created := true;
             CONTINUE;
         END IF;
         is_mismatch := known.is_mismatch;
         IF NOT known.is_full AND NOT is_mismatch THEN
-            PERFORM fill_study(known.study, p_patient, p_study);
+            PERFORM fill_study(known.study, p_patient, p_study, p_study_names);
             has_created := true;
         END IF;
         IF known.series IS NULL THEN
-            INSERT INTO series (study, series_instance_uid, modality, series_number, attributes)
+            INSERT INTO series (
+                study, series_instance_uid, modality, series_number, attributes, person_names)
             VALUES ((known.study).id, p_series_uid,
-                text_of(p_series -> '00080060'), integer_of(p_series -> '00200011'), p_series)
+                text_of(p_series -> '00080060'), integer_of(p_series -> '00200011'), p_series,
+                lexemes_of(p_series_names))
             ON CONFLICT (series_instance_uid, study) DO NOTHING;
             has_created := true;
             CONTINUE;
@@ -410,7 +500,8 @@ BEGIN
             UPDATE series SET
                 attributes = p_series || attributes,
                 modality = coalesce(modality, text_of(p_series -> '00080060')),
-                series_number = coalesce(series_number, integer_of(p_series -> '00200011'))
+                series_number = coalesce(series_number, integer_of(p_series -> '00200011')),
+                person_names = new_lexemes_of(p_series_names, person_names)
             WHERE id = known.series;
             has_created := true;
         END IF;
