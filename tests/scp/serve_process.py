@@ -1,4 +1,4 @@
-"""Run the gunicorn application of the DICOM door for test_worker: PORT WORKERS DATABASE_URL DIRECTORY."""
+"""Run the gunicorn application of the DICOM door for test_worker: PORT WORKERS DATABASE_URL DIRECTORY [LIMIT]."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from vna.config import ArchiveConfig, Config, DimseConfig
 from vna.index.database import Database
 from vna.scp.exchange import Door
 from vna.scp.serve import DimseApplication
+from vna.services.asked_commitment import AskedCommitmentService
+from vna.services.commitment import CommitmentService
 from vna.services.pixels import PixelService
 from vna.services.query import QueryService
 from vna.services.retrieve import RetrieveService
@@ -29,6 +31,8 @@ class SmallArchive:
     query: QueryService
     retrieve: RetrieveService
     pixels: PixelService
+    commitments: CommitmentService
+    asked_commitments: AskedCommitmentService
     audit: AuditLog
     database: Database
 
@@ -41,10 +45,13 @@ class SmallArchive:
 def main() -> None:
     """Serve until told to stop."""
     logging.basicConfig(level="INFO", stream=sys.stderr, format="%(message)s pid=%(process)s")
-    port, workers, url, directory = sys.argv[1:]
+    port, workers, url, directory, *limit = sys.argv[1:]
+    most = int(limit[0]) if limit else DimseConfig().max_associations
     config = Config(
         archive=ArchiveConfig(data_dir=Path(directory)),
-        dimse=DimseConfig(port=int(port), workers=int(workers), drain_timeout=20),
+        dimse=DimseConfig(
+            port=int(port), workers=int(workers), drain_timeout=20, max_associations=most
+        ),
     )
 
     def build(config: Config) -> SmallArchive:
@@ -52,7 +59,14 @@ def main() -> None:
         backend = FilesystemBackend(config.archive.data_dir / "store")
         door: Door = make_door(database, backend, config.archive.data_dir / "spool", config.dimse)
         return SmallArchive(
-            door.store, door.query, door.retrieve, door.pixels, door.audit, database
+            store=door.store,
+            query=door.query,
+            retrieve=door.retrieve,
+            pixels=door.pixels,
+            commitments=door.commitments,
+            asked_commitments=door.asked,
+            audit=door.audit,
+            database=database,
         )
 
     DimseApplication(config, build).run()

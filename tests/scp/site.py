@@ -21,15 +21,27 @@ from vna.dimse.negotiation import (
     RoleSelection,
     UserIdentity,
 )
-from vna.dimse.settings import AcceptorSettings, RequestorSettings, Timeouts
+from vna.dimse.settings import (
+    AcceptorSettings,
+    Admission,
+    RequestorSettings,
+    Timeouts,
+    admit_everybody,
+)
 from vna.index.audit import PostgresAuditLog
+from vna.index.commitments import CommitmentIndex
+from vna.index.commitments_asked import AskedCommitmentIndex
 from vna.index.database import Database
 from vna.index.instances import InstanceIndex
+from vna.index.jobs import JobQueue
+from vna.index.kept_objects import KeptObjectIndex
 from vna.index.search import SearchIndex
 from vna.model.identifiers import Selection
 from vna.model.instances import StoredInstance
 from vna.scp.exchange import Door
 from vna.scp.listener import Listener
+from vna.services.asked_commitment import AskedCommitmentService
+from vna.services.commitment import CommitmentService
 from vna.services.pixels import PixelService
 from vna.services.query import QueryService
 from vna.services.retrieve import RetrieveService, read_fully
@@ -37,6 +49,7 @@ from vna.services.storage import ObjectStore
 from vna.services.store import StoreService
 from vna.spool import Spool
 
+Socket = socket.socket
 LOOPBACK = "127.0.0.1"
 PATIENCE = Timeouts(artim=10, idle=60, message=30, connect=5)
 SPOOL_MEMORY = 64 * 1024
@@ -46,17 +59,36 @@ SPOOL_MEMORY = 64 * 1024
 class Site:
     """A running door; `destinations` may be filled while it runs."""
 
+    database: Database
     door: Door
     listener: Listener
     backend: StorageBackend
     destinations: dict[str, DestinationConfig]
     spool_directory: Path
-    socket: socket.socket
+    socket: Socket
+    tls_socket: Socket
 
     @property
     def address(self) -> tuple[str, int]:
         host, port = self.socket.getsockname()[:2]
         return str(host), int(port)
+
+    @property
+    def tls_address(self) -> tuple[str, int]:
+        """Where it listens in TLS, if its configuration has a `tls.port`, whatever that is."""
+        host, port = self.tls_socket.getsockname()[:2]
+        return str(host), int(port)
+
+    def rejections(self) -> list[tuple[str, str, dict[str, str | int]]]:
+        """(AE title, address, detail) of the audit rows about rejected associations, in order."""
+        assert self.listener.rejections.flush(30)
+        rows = self.database.attempt(
+            lambda connection: connection.execute(
+                "SELECT peer, address, detail FROM audit WHERE action = 'association.rejected' "
+                "ORDER BY id"
+            ).fetchall()
+        )
+        return [(str(peer), str(address), detail) for peer, address, detail in rows]
 
     def stored(self, sop_instance_uid: str) -> list[StoredInstance]:
         """What the archive can deliver under this UID."""
@@ -91,6 +123,10 @@ def make_door(
         query=QueryService(SearchIndex(database)),
         retrieve=retrieve,
         pixels=PixelService(retrieve, 2**29),
+        commitments=CommitmentService(
+            CommitmentIndex(database, JobQueue(database)), KeptObjectIndex(database), objects
+        ),
+        asked=AskedCommitmentService(AskedCommitmentIndex(database)),
         audit=audit,
         config=config,
         ae_title="VNA",
@@ -109,21 +145,27 @@ def open_site(
     config = replace(config or DimseConfig(), destinations=destinations)
     door = make_door(database, backend, directory / "spool", config)
     listener = Listener(door)
-    with socket.create_server((LOOPBACK, 0)) as listening:
-        threading.Thread(target=_accept, args=(listening, listener), daemon=True).start()
-        yield Site(door, listener, backend, destinations, directory / "spool", listening)
-        listening.shutdown(socket.SHUT_RDWR)
+    with socket.create_server((LOOPBACK, 0)) as plain, socket.create_server((LOOPBACK, 0)) as tls:
+        for listening in (plain, tls):
+            arguments = (listening, listener, listening is tls)
+            threading.Thread(target=_accept, args=arguments, daemon=True).start()
+        spool = directory / "spool"
+        yield Site(database, door, listener, backend, destinations, spool, plain, tls)
+        for listening in (plain, tls):
+            listening.shutdown(socket.SHUT_RDWR)
     listener.interrupt()
     assert listener.wait_idle(30)
+    listener.close()
+    door.commitments.close()
 
 
-def _accept(listening: socket.socket, listener: Listener) -> None:
+def _accept(listening: socket.socket, listener: Listener, is_tls: bool) -> None:
     while True:
         try:
             sock, address = listening.accept()
         except OSError:
             return
-        listener.serve(sock, address[0])
+        listener.serve(sock, address[0], is_tls=is_tls)
 
 
 @contextmanager
@@ -155,13 +197,18 @@ class Received:
 class Destination:
     """A C-MOVE destination that keeps what it gets.
 
-    `answer`: the status for a received instance, None to abort instead. `choose`: its policy.
+    `answer`: the status for a received instance, None to abort instead. `choose`: its policy,
+    `admit`: whom it lets in. `window`: the operations that it lets be outstanding. `take`: what it
+    does with an association instead of keeping what it gets.
     """
 
     answer: Callable[[Command], int | None] = lambda _: 0
     choose: Callable[[Proposal], Acceptance | ContextResult] = lambda proposal: Acceptance(
         proposal.transfer_syntaxes[0]
     )
+    admit: Admission = admit_everybody
+    window: int = 1
+    take: Callable[[Association], None] | None = None
     received: list[Received] = field(default_factory=list)
     proposals: list[list[Proposal]] = field(default_factory=list)
 
@@ -192,12 +239,18 @@ class Destination:
 
     def _serve(self, sock: socket.socket) -> None:
         try:
-            with Association.accept(sock, AcceptorSettings("DEST", self)) as association:
+            settings = AcceptorSettings(
+                "DEST", self, admit=self.admit, operations_window=self.window
+            )
+            with Association.accept(sock, settings) as association:
                 self._take(association)
         except DimseError:
             return
 
     def _take(self, association: Association) -> None:
+        if self.take is not None:
+            self.take(association)
+            return
         while (message := association.receive()) is not None:
             status = self.answer(message.command)
             if status is None:

@@ -76,7 +76,7 @@ def test_keys_become_filters_and_everything_asked_for_is_returned() -> None:
     }
     assert request.query.level is Level.STUDY
     assert request.query.return_tags == frozenset(
-        {0x00080005, 0x00080020, 0x00100010, 0x00100020, 0x0020000D}
+        {0x00080005, 0x00080020, 0x00080056, 0x00100010, 0x00100020, 0x0020000D}
     )
     assert set(request.keys) == {"00080020", "00100010", "00100020", "0020000D"}
     assert request.all_supported

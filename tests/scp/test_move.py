@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from itertools import count
+from pathlib import Path
+from typing import cast
 
 import pytest
 
+from storage_backends.filesystem import FilesystemBackend
 from tests import samples
-from tests.scp.site import Destination, Site, associate
+from tests.scp.site import Destination, Site, associate, open_site
 from tests.scp.test_get import STUDY, counters_of, failed_uids, keep
-from vna.config import DestinationConfig
+from vna.config import DestinationConfig, DimseConfig
 from vna.dimse import scu
-from vna.dimse.association import Association
-from vna.dimse.errors import AssociationEnded
+from vna.dimse.command import Command
 from vna.dimse.negotiation import Acceptance, ContextResult, Proposal
-from vna.scp.mover import MAX_LOST
+from vna.index.database import Database
+from vna.scp.lane import MAX_BARREN
 from vna.scp.policy import Model
 
 MOVE = f"{Model.STUDY_ROOT}.2"
 CT, SC = samples.CT_IMAGE, samples.SECONDARY_CAPTURE
 EXPLICIT, IMPLICIT, JPEG = samples.EXPLICIT, samples.IMPLICIT, samples.JPEG_BASELINE
+
+
+RETRIES = 1
+
+
+@pytest.fixture
+def quick_site(database: Database, tmp_path: Path) -> Iterator[Site]:
+    """One that tries again only once."""
+    backend = FilesystemBackend(tmp_path / "store")
+    with open_site(database, backend, tmp_path, DimseConfig(move_retries=RETRIES)) as running:
+        yield running
+    backend.close()
 
 
 def move(
@@ -110,36 +126,86 @@ def test_a_destination_of_one_plain_syntax_gets_everything_converted(site: Site)
 
 def test_statuses_of_the_destination_are_counted(site: Site) -> None:
     keep(site, [(CT, EXPLICIT, f"1.2.3.{n}") for n in (1, 2, 3)])
-    statuses = iter([0, 0xB007, 0xA700])
+    statuses = iter([0, 0xB007, 0xA900])
     with Destination(answer=lambda _: next(statuses)).listen(site):
         final = move(site)[-1]
     assert final.command.status == 0xB000
     assert counters_of(final.command) == (None, 1, 1, 1)
 
 
-def test_a_lost_association_is_opened_again_for_the_rest(site: Site) -> None:
-    keep(site, [(CT, EXPLICIT, f"1.2.3.{n}") for n in (1, 2, 3)])
-    statuses = iter([0, None, 0])
+def test_an_instance_whose_association_is_lost_is_sent_again_over_a_fresh_one(site: Site) -> None:
+    sent = keep(site, [(CT, EXPLICIT, f"1.2.3.{n}") for n in (1, 2, 3)])
+    statuses = iter([0, None, 0, 0])
     with Destination(answer=lambda _: next(statuses)).listen(site) as destination:
         final = move(site)[-1]
+    assert final.command.status == 0
+    assert counters_of(final.command) == (None, 3, 0, 0)
+    assert {r.command.affected_sop_instance_uid: r.dataset for r in destination.received} == sent
+    assert len({r.association for r in destination.received}) == 3
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0110, None])
+def test_what_the_destination_can_never_take_fails_once_and_the_rest_arrives(
+    quick_site: Site, status: int | None
+) -> None:
+    keep(quick_site, [(CT, EXPLICIT, f"1.2.3.{n}") for n in (1, 2, 3)])
+    tried = Counter[str]()
+
+    def answer(command: Command) -> int | None:
+        uid = command.affected_sop_instance_uid
+        tried[uid] += 1
+        return status if uid == "1.2.3.2" else 0
+
+    with Destination(answer=answer).listen(quick_site):
+        final = move(quick_site)[-1]
     assert final.command.status == 0xB000
     assert counters_of(final.command) == (None, 2, 1, 0)
+    assert failed_uids(final) == ["1.2.3.2"]
+    assert tried == {"1.2.3.1": 1, "1.2.3.2": RETRIES + 1, "1.2.3.3": 1}
+
+
+@pytest.mark.parametrize("status", [0xA900, 0xC000, 0x0122, 0x0117])
+def test_a_permanent_refusal_is_not_repeated(site: Site, status: int) -> None:
+    keep(site, [(CT, EXPLICIT, "1.2.3.1")])
+    asked = count()
+
+    def answer(_: object) -> int:
+        next(asked)
+        return status
+
+    with Destination(answer=answer).listen(site):
+        final = move(site)[-1]
+    assert final.command.status == 0xA702
+    assert counters_of(final.command) == (None, 0, 1, 0)
+    assert next(asked) == 1
+
+
+def test_what_is_refused_for_now_is_sent_again_over_a_fresh_association(site: Site) -> None:
+    keep(site, [(CT, EXPLICIT, f"1.2.3.{n}") for n in (1, 2)])
+    statuses = iter([0xA700, 0, 0])
+    with Destination(answer=lambda _: next(statuses)).listen(site) as destination:
+        final = move(site)[-1]
+    assert final.command.status == 0
+    assert counters_of(final.command) == (None, 2, 0, 0)
+    order = [r.command.affected_sop_instance_uid for r in destination.received]
+    assert order == ["1.2.3.1", "1.2.3.2", "1.2.3.1"]
     assert len({r.association for r in destination.received}) == 2
 
 
-def test_a_destination_that_always_aborts_is_given_up(site: Site) -> None:
-    keep(site, [(CT, EXPLICIT, f"1.2.3.{n}") for n in range(1, 7)])
+def test_a_destination_that_always_aborts_is_given_up(quick_site: Site) -> None:
+    keep(quick_site, [(CT, EXPLICIT, f"1.2.3.{n}") for n in range(1, 8)])
     asked = count()
 
     def answer(_: object) -> int | None:
         next(asked)
         return None
 
-    with Destination(answer=answer).listen(site):
-        final = move(site)[-1]
+    with Destination(answer=answer).listen(quick_site):
+        final = move(quick_site)[-1]
     assert final.command.status == 0xA702
-    assert counters_of(final.command) == (None, 0, 6, 0)
-    assert next(asked) == MAX_LOST
+    assert counters_of(final.command) == (None, 0, 7, 0)
+    assert len(cast("list[str]", failed_uids(final))) == 7
+    assert next(asked) == MAX_BARREN + RETRIES
 
 
 def test_more_kinds_than_one_association_carries_take_several(site: Site) -> None:
@@ -150,40 +216,3 @@ def test_more_kinds_than_one_association_carries_take_several(site: Site) -> Non
     assert counters_of(final.command) == (None, 70, 0, 0)
     assert {r.command.affected_sop_instance_uid: r.dataset for r in destination.received} == sent
     assert len({r.association for r in destination.received}) == 2
-
-
-def test_a_cancelled_move_says_what_remains(site: Site) -> None:
-    keep(site, [(CT, EXPLICIT, f"1.2.3.{n}") for n in range(1, 6)])
-    peers: list[Association] = []
-
-    def answer(_: object) -> int:
-        scu.cancel(peers[0], peers[0].context_for(MOVE).id, 1)
-        return 0
-
-    with Destination(answer=answer).listen(site), associate(site, (MOVE, (EXPLICIT,))) as peer:
-        peers.append(peer)
-        final = list(scu.move(peer, MOVE, samples.dataset({**STUDY}), "DEST"))[-1]
-    assert final.command.status == 0xFE00
-    remaining, completed, *rest = counters_of(final.command)
-    assert (remaining or 0) > 0
-    assert (remaining or 0) + (completed or 0) == 5
-    assert rest == [0, 0]
-
-
-def test_a_peer_that_leaves_stops_its_move(site: Site) -> None:
-    keep(site, [(CT, EXPLICIT, f"1.2.3.{n}") for n in range(1, 6)])
-    peers: list[Association] = []
-
-    def answer(_: object) -> int:
-        peers[0].interrupt()
-        return 0
-
-    with Destination(answer=answer).listen(site) as destination:
-        with associate(site, (MOVE, (EXPLICIT,))) as peer:
-            peers.append(peer)
-            answers = scu.move(peer, MOVE, samples.dataset({**STUDY}), "DEST")
-            assert next(answers).command.status == 0xFF00
-            with pytest.raises(AssociationEnded):
-                list(answers)
-        assert site.listener.wait_idle(30)
-    assert len(destination.received) < 5

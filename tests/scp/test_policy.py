@@ -22,6 +22,7 @@ from vna.scp.policy import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
+    STORAGE_COMMITMENT,
     VERIFICATION,
     ArchivePolicy,
     Model,
@@ -74,7 +75,7 @@ def test_retired_future_and_private_classes_are_kept(uid: str) -> None:
     "uid",
     [
         pytest.param("1.2.840.10008.1.3.10", id="DICOMDIR"),
-        pytest.param("1.2.840.10008.1.20.1", id="storage commitment"),
+        pytest.param("1.2.840.10008.1.20.1.1", id="the instance of storage commitment"),
         pytest.param("1.2.840.10008.5.1.4.31", id="worklist"),
         pytest.param("1.2.840.10008.3.1.2.3.3", id="performed procedure step"),
         pytest.param("1.2.840.10008.5.1.1.9", id="print management"),
@@ -101,14 +102,27 @@ def test_no_other_service_that_pynetdicom_knows_is_served_by_mistake() -> None:
     contexts = [*QueryRetrievePresentationContexts, *UnifiedProcedurePresentationContexts]
     services = {str(c.abstract_syntax): service_of(str(c.abstract_syntax)) for c in contexts}
     assert Service.STORAGE not in services.values()
-    assert sum(service is not None for service in services.values()) == 6
+    assert sum(service is not None for service in services.values()) == 9
 
 
-@pytest.mark.parametrize("model", Model)
-def test_both_information_models_are_served(model: Model) -> None:
+@pytest.mark.parametrize(
+    ("model", "numbers"),
+    [
+        (Model.PATIENT_ROOT, {1, 2, 3}),
+        (Model.STUDY_ROOT, {1, 2, 3}),
+        (Model.COMPOSITE_ROOT, {2, 3}),
+        (Model.WITHOUT_BULK_DATA, {3}),
+    ],
+)
+def test_each_information_model_is_served_as_far_as_the_standard_has_it(
+    model: Model, numbers: set[int]
+) -> None:
     for number, service in ((1, Service.FIND), (2, Service.MOVE), (3, Service.GET)):
-        assert service_of(f"{model}.{number}") is service
-        assert model_of(f"{model}.{number}") is model
+        if number in numbers:
+            assert service_of(f"{model}.{number}") is service
+            assert model_of(f"{model}.{number}") is model
+        else:
+            assert service_of(f"{model}.{number}") is None
 
 
 def test_study_root_has_no_patient_level() -> None:
@@ -169,7 +183,12 @@ def test_roles_that_leave_nothing_to_do_are_refused() -> None:
 
 def test_extended_negotiation_is_answered_for_what_is_served() -> None:
     assert POLICY.answer_extended(CT, b"\x02\x00\x02\x00\x00\x00") == bytes((2, 0, 3, 0, 0, 0))
-    assert POLICY.answer_extended(f"{Model.STUDY_ROOT}.1", b"\x01\x01\x01") == b"\x01\x00\x00"
+    assert POLICY.answer_extended(f"{Model.STUDY_ROOT}.1", b"\x01\x01\x01") == b"\x01\x01\x01"
+    assert POLICY.answer_extended(f"{Model.STUDY_ROOT}.1", b"\1" * 5) == b"\1\1\1\1\0"
+    assert POLICY.answer_extended(f"{Model.STUDY_ROOT}.2", b"\1\1") == b"\1\0"
+    assert ArchivePolicy("never").answer_extended(f"{Model.STUDY_ROOT}.1", b"\1" * 5) == (
+        b"\1\1\0\1\0"
+    )
     assert POLICY.answer_extended(f"{Model.PATIENT_ROOT}.2", b"\x00") == b"\x00"
     assert POLICY.answer_extended(VERIFICATION, b"\x01") is None
     assert POLICY.answer_identity(UserIdentity(1, b"someone", response_requested=True)) == b""
@@ -177,3 +196,11 @@ def test_extended_negotiation_is_answered_for_what_is_served() -> None:
 
 def test_names_of_the_standard_are_read_as_expected() -> None:
     assert UID("1.2.840.10008.1.20.1").name.endswith("SOP Class")  # "Storage Commitment …"
+
+
+@pytest.mark.parametrize(("scu", "scp"), [(True, False), (False, True), (True, True)])
+def test_storage_commitment_is_served_in_either_role(*, scu: bool, scp: bool) -> None:
+    role = RoleSelection(STORAGE_COMMITMENT, scu=scu, scp=scp)
+    proposal = Proposal(1, STORAGE_COMMITMENT, (IMPLICIT_LITTLE, EXPLICIT_LITTLE), role)
+    assert service_of(STORAGE_COMMITMENT) is Service.COMMITMENT
+    assert POLICY.choose(proposal) == Acceptance(EXPLICIT_LITTLE, allow_scp=True)

@@ -11,7 +11,7 @@ from vna.dicom.json import dataset_json
 from vna.errors import Corrupt
 from vna.scp.exchange import Counters
 from vna.scp.retrieve import failed_list, final_status
-from vna.scp.suboperations import Heartbeat, Tally, WatchedReader
+from vna.scp.suboperations import ExactReader, Heartbeat, Tally
 
 
 def tally_of(*statuses: int) -> Tally:
@@ -44,7 +44,7 @@ def test_the_final_status_follows_from_the_count(
 def test_failed_instances_are_named_and_the_delivered_remembered() -> None:
     tally = tally_of(0x0000, 0xA700, 0xB000)
     assert tally.failed_uids == ["1.2.3.1"]
-    assert [instance.instance_id for instance in tally.delivered] == [0, 2]
+    assert tally.delivered == {"1.2": 2}
 
 
 def test_counters_fit_their_elements() -> None:
@@ -68,18 +68,49 @@ def test_a_very_long_failed_list_stays_encodable() -> None:
     assert len(data) <= 8 + 0xFFFE
 
 
-def test_a_watched_reader_passes_everything_on_and_beats() -> None:
-    beats: list[int] = []
-    reader = WatchedReader(io.BytesIO(b"abcdef"), 6, "1.2", lambda: beats.append(1))
+def test_an_exact_reader_passes_everything_on() -> None:
+    reader = ExactReader(io.BytesIO(b"abcdef"), 6, "1.2")
     assert [reader.read(4), reader.read(4), reader.read(4)] == [b"abcd", b"ef", b""]
-    assert len(beats) == 3
 
 
 def test_an_object_that_ends_too_early_is_corrupt() -> None:
-    reader = WatchedReader(io.BytesIO(b"abc"), 6, "1.2.3", lambda: None)
+    reader = ExactReader(io.BytesIO(b"abc"), 6, "1.2.3")
     reader.read(4)
     with pytest.raises(Corrupt, match=r"1\.2\.3 ends 3 bytes too early"):
         reader.read(4)
+
+
+def test_what_was_under_way_at_a_cancellation_has_failed_and_counts_no_more() -> None:
+    tally = Tally(5)
+    first, second, third = (stored(n, CT, EXPLICIT) for n in range(3))
+    for instance in (first, second, third):
+        tally.begin(instance)
+    tally.add(first, 0)
+    tally.seal()
+    tally.add(second, 0)
+    tally.fail(third)
+    tally.postpone(third)
+    tally.lose(1)
+    assert tally.counters(with_remaining=True) == Counters(2, 1, 2, 0)
+    assert tally.failed_uids == ["1.2.3.1", "1.2.3.2"]
+
+
+def test_what_is_postponed_is_not_counted_until_it_ends() -> None:
+    tally, instance = Tally(1), stored(7, CT, EXPLICIT)
+    tally.begin(instance)
+    tally.postpone(instance)
+    assert tally.remaining == 1
+    tally.begin(instance)
+    tally.add(instance, 0xB000)
+    assert tally.counters(with_remaining=True) == Counters(0, 0, 0, 1)
+
+
+def test_only_so_many_failures_are_named_but_all_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vna.scp.suboperations.MAX_FAILED_UIDS", 2)
+    tally = tally_of(0xA700, 0xA700, 0xA700)
+    assert (tally.failed, len(tally.failed_uids)) == (3, 2)
 
 
 def test_a_heartbeat_beats_at_once_and_then_at_its_interval() -> None:

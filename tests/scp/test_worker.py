@@ -19,7 +19,7 @@ from tests.scp.site import LOOPBACK, PATIENCE
 from tests.scp.test_storage import CONTEXTS, Sample, large_sample, sample, send
 from vna.dimse import scu
 from vna.dimse.association import Association
-from vna.dimse.errors import AssociationEnded, ConnectionLost
+from vna.dimse.errors import AssociationEnded, AssociationRejected, ConnectionLost
 from vna.dimse.settings import RequestorSettings
 from vna.index.database import Database
 from vna.index.instances import InstanceIndex
@@ -62,11 +62,13 @@ def free_port() -> int:
 def server(
     database: Database, database_url: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Server]:
-    """The archive with as many workers as the parameter says, two by default."""
-    workers = getattr(request, "param", 2)
+    """The archive with as many workers as the parameter says, two by default; a second number in it
+    limits the associations.
+    """
+    workers, *limit = getattr(request, "param", (2,))
     port, log = free_port(), tmp_path / "log"
     command = [sys.executable, "-m", "tests.scp.serve_process"]
-    arguments = [str(port), str(workers), database_url, str(tmp_path)]
+    arguments = [str(port), str(workers), database_url, str(tmp_path), *map(str, limit)]
     with log.open("w") as stderr:
         process = subprocess.Popen(
             [*command, *arguments], stderr=stderr, stdout=subprocess.PIPE, text=True
@@ -141,7 +143,7 @@ def test_associations_spread_over_the_workers(server: Server) -> None:
     pytest.fail(f"one worker got all of {MANY} associations")
 
 
-@pytest.mark.parametrize("server", [1], indirect=True)
+@pytest.mark.parametrize("server", [(1,)], indirect=True)
 def test_a_worker_that_is_killed_is_replaced(server: Server, database: Database) -> None:
     with server.associate() as association:
         assert scu.echo(association).status == 0
@@ -154,3 +156,20 @@ def test_a_worker_that_is_killed_is_replaced(server: Server, database: Database)
         assert send(association, item).status == 0
     assert stored(database, item) == 1
     server.stop(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("server", [(3, 4)], indirect=True)
+def test_the_limit_is_for_all_workers_together_and_outlives_none_of_them(server: Server) -> None:
+    with ExitStack() as open_ones:
+        for _ in range(4):
+            open_ones.enter_context(server.associate())
+        with pytest.raises(AssociationRejected) as rejected:
+            server.associate()
+        assert rejected.value.transient
+        for worker in server.workers():
+            os.kill(int(worker), signal.SIGKILL)
+    with ExitStack() as open_ones:
+        for _ in range(4):
+            open_ones.enter_context(server.associate())
+        with pytest.raises(AssociationRejected):
+            server.associate()

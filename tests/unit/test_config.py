@@ -242,6 +242,7 @@ def test_unknown_keys_and_wrong_types_are_refused(tmp_path: Path, toml: str, mes
         ("[dimse.destinations.PACS]\nhost = 'h'\nport = 0", r"destinations\.PACS\.port: port 0"),
         ("[dimse]\nidle_timeout = 0", r"dimse\.idle_timeout must be at least"),
         ("[dimse]\nmax_associations = 0", r"dimse\.max_associations must be at least 1"),
+        ("[dimse]\noperations_window = 0", r"dimse\.operations_window must be at least 1"),
         ("[dimse]\nmax_pdu_length = 128", r"dimse\.max_pdu_length must be at least 4096"),
         ("[dimse]\nworkers = -1", r"dimse\.workers must be at least 0"),
         ("[web]\nthreads = 0", r"web\.threads must be at least 1"),
@@ -256,6 +257,10 @@ def test_unknown_keys_and_wrong_types_are_refused(tmp_path: Path, toml: str, mes
         ("[dimse]\nknown_ae_titles = ['']", r"dimse\.known_ae_titles"),
         ("[dimse.destinations.'A\\B']\nhost = 'h'\nport = 1", r"dimse\.destinations"),
         ("[log]\nlevel = 'loud'", r"log\.level 'loud' is not one of debug"),
+        ("[dimse]\nrelational_queries = 'never'", r"relational_queries 'never' is not one of"),
+        ("[dimse]\nfuzzy_matching = 'yes'", r"fuzzy_matching 'yes' is not one of always"),
+        ("[archive]\ntimezone = 'Mars/Olympus'", r"archive\.timezone 'Mars/Olympus' is not known"),
+        ("[archive]\ntimezone = '/etc/passwd'", r"archive\.timezone '/etc/passwd' is not the name"),
         ("[log]\nformat = 'xml'", r"log\.format 'xml' is not one of text, json"),
     ],
 )
@@ -308,11 +313,11 @@ def test_loopback_needs_no_permission(tmp_path: Path, host: str) -> None:
 @pytest.mark.parametrize(
     ("toml", "role", "message"),
     [
-        (OPEN_DIMSE, "all", "dimse.known_ae_titles is empty"),
-        (OPEN_DIMSE, "dimse", "dimse.known_ae_titles is empty"),
+        (OPEN_DIMSE, "all", "dimse.known_ae_titles and dimse.peers are empty"),
+        (OPEN_DIMSE, "dimse", "dimse.known_ae_titles and dimse.peers are empty"),
         (OPEN_WEB, "all", "web.users is empty"),
         (OPEN_WEB, "web", "web.users is empty"),
-        ("[dimse]\nhost = ''", "all", "dimse.known_ae_titles is empty"),
+        ("[dimse]\nhost = ''", "all", "dimse.known_ae_titles and dimse.peers are empty"),
     ],
 )
 def test_beyond_loopback_it_refuses_to_start_unguarded(

@@ -18,6 +18,7 @@ from storage_backends.base import SupportsAdopt
 from storage_backends.filesystem import FilesystemBackend
 from storage_backends.testing import read, sample
 from vna import spool as spool_module
+from vna import spooled as spooled_module
 from vna.errors import OutOfSpace, Unavailable
 from vna.memory_budget import BLOCK
 from vna.spool import Spool, Spooled
@@ -85,7 +86,8 @@ def test_any_pieces_and_spans_give_the_digests_of_the_bytes(
     data = b"".join(pieces)
     spool = Spool(tmp_path_factory.getbasetemp() / "hypothesis", bound)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spool_module, "_CHUNK", chunk)
+        patch.setattr(spool_module, "CHUNK", chunk)
+        patch.setattr(spooled_module, "CHUNK", chunk)
         with spool.open() as writer:
             for number, piece in enumerate(pieces):
                 writer.write((bytes, bytearray, memoryview)[number % 3](piece))
@@ -271,10 +273,10 @@ def test_all_objects_together_hold_no_more_memory_than_the_process_may(tmp_path:
         writer.write(bytes(3 * BLOCK))
         with writer.finish() as again:
             assert again.path is None, "what was closed makes room, once"
-    assert spool._budget.left == 3 * BLOCK
+    assert spool.budget.left == 3 * BLOCK
     for item in finished:
         item.close()
-    assert spool._budget.left == 5 * BLOCK
+    assert spool.budget.left == 5 * BLOCK
     spool.close()
 
 
@@ -283,11 +285,11 @@ def test_what_outgrows_its_memory_or_is_aborted_gives_it_back(tmp_path: Path) ->
     with spool.open() as grown:
         grown.write(bytes(2 * BLOCK))
         grown.write(bytes(2**20))
-        assert spool._budget.left == 4 * BLOCK
+        assert spool.budget.left == 4 * BLOCK
         grown.write(b"end")
         with grown.finish() as item:
             assert item.size == 2 * BLOCK + 2**20 + 3
     with spool.open() as aborted:
         aborted.write(b"some")
-    assert spool._budget.left == 4 * BLOCK
+    assert spool.budget.left == 4 * BLOCK
     spool.close()

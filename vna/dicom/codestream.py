@@ -66,7 +66,7 @@ def frame_fragments(
     table_length = (table_stop - table_start) // 4
     basic = struct.unpack_from(f"<{table_length}I", data, table_start)
     for offsets in (starts, basic, _marked(fragments)):
-        if len(offsets) == count and offsets[0] == 0:
+        if offsets and len(offsets) == count and offsets[0] == 0:
             return _grouped(fragments, offsets)
     return []
 
@@ -132,7 +132,7 @@ def with_whole_spectrum(frame: bytes) -> bytes:
     at 0, 63; libjpeg refuses those.
     """
     scan = _first_scan(frame)
-    if not scan or frame[scan : scan + 2] == b"\0\x3f":
+    if not scan or frame[scan : scan + 2] == b"\0\x3f" or len(frame) < scan + 2:
         return frame
     return frame[:scan] + b"\0\x3f" + frame[scan + 2 :]
 

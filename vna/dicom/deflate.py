@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vna.dicom.encoding import Buffer
 
 FIRST_BYTES = 256 * 2**10
 MAX_HEADER_BYTES = 64 * 2**20
+if TYPE_CHECKING:
+    _Stream = zlib._Decompress
+
 _CHUNK = 64 * 2**10
 _PROBE = 4096
-_WINDOWS = (-zlib.MAX_WBITS, zlib.MAX_WBITS | 32)
+_RAW, _WRAPPED = -zlib.MAX_WBITS, zlib.MAX_WBITS | 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ def inflate(buffer: Buffer, offset: int, limit: int = MAX_HEADER_BYTES) -> Infla
     Never raises and never holds more than `limit` plus one chunk, whatever the stream expands to.
     """
     best = Inflated(b"", is_whole=False, is_damaged=True)
-    for window in _WINDOWS:
+    for window in (_RAW, _WRAPPED):
         result = _inflate(buffer, offset, limit, window)
         if len(result.data) > len(best.data) or not result.is_damaged:
             best = result
@@ -42,24 +46,73 @@ def inflate(buffer: Buffer, offset: int, limit: int = MAX_HEADER_BYTES) -> Infla
 
 
 def _inflate(buffer: Buffer, offset: int, limit: int, window: int) -> Inflated:
-    stream = zlib.decompressobj(window)
+    stream = Inflater(window)
     parts: list[bytes] = []
     room = limit
     position, size = offset, len(buffer)
-    pending: bytes = b""
-    try:
-        while room > 0 and not stream.eof and (position < size or pending):
-            if not pending:
-                pending = bytes(buffer[position : position + _CHUNK])
-                position += len(pending)
-            part = stream.decompress(pending, room)
-            pending = stream.unconsumed_tail
-            parts.append(part)
-            room -= len(part)
-    except zlib.error:
-        return Inflated(b"".join(parts), is_whole=False, is_damaged=True)
-    ended = stream.eof
-    return Inflated(b"".join(parts), is_whole=ended, is_damaged=not ended and room > 0)
+    while room > 0 and not stream.is_over and (position < size or stream.pending):
+        if not stream.pending:
+            stream.pending = bytes(buffer[position : position + _CHUNK])
+            position += len(stream.pending)
+        part = stream.inflate(room)
+        parts.append(part)
+        room -= len(part)
+    is_damaged = stream.is_damaged or (not stream.is_over and room > 0)
+    return Inflated(b"".join(parts), is_whole=stream.is_whole, is_damaged=is_damaged)
+
+
+class Inflater:
+    """Inflates what is put into `pending`, up to where the stream is damaged, but for a byte."""
+
+    __slots__ = ("_stream", "is_damaged", "pending")
+
+    def __init__(self, window: int) -> None:
+        self.pending = b""
+        self.is_damaged = False
+        self._stream = zlib.decompressobj(window)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the end of the stream was reached."""
+        return self._stream.eof and not self.is_damaged
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.is_whole or self.is_damaged
+
+    def inflate(self, room: int) -> bytes:
+        """The next `room` bytes at most. Never raises."""
+        before = self._stream.copy()
+        try:
+            data = self._stream.decompress(self.pending, room)
+        except zlib.error:
+            self.is_damaged = True
+            data, self.pending = _before_damage(before, self.pending, room, _CHUNK), b""
+        else:
+            self.pending = self._stream.unconsumed_tail
+        return data
+
+
+def _before_damage(stream: _Stream, pending: bytes, room: int, step: int) -> bytes:
+    """What `stream` still gives: zlib tells of an error instead of giving what came before it, so it
+    is asked for less and less.
+    """
+    parts: list[bytes] = []
+    while room > 0:
+        before = stream.copy()
+        try:
+            part = stream.decompress(pending, min(step, room))
+        except zlib.error:
+            if step > 1:
+                parts.append(_before_damage(before, pending, min(step, room), max(1, step // 64)))
+            break
+        pending = stream.unconsumed_tail
+        parts.append(part)
+        room -= len(part)
+        if not part:
+            break
+    return b"".join(parts)
 
 
 def inflated_object(buffer: Buffer, dataset_offset: int, limit: int = MAX_HEADER_BYTES) -> bytes:
@@ -72,3 +125,8 @@ def inflated_object(buffer: Buffer, dataset_offset: int, limit: int = MAX_HEADER
 def starts_like_deflate(buffer: Buffer, offset: int) -> bytes:
     """The first few inflated bytes at `offset`, empty when it is no deflate stream."""
     return inflate(buffer, offset, _PROBE).data
+
+
+def window_of(first: Buffer) -> int:
+    """The `wbits` of zlib with which the stream that begins with `first` is read, as by `inflate`."""
+    return _RAW if _inflate(first, 0, _PROBE, _RAW).data else _WRAPPED

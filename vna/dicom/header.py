@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from vna.dicom.attribute_reader import AttributeReader
 from vna.dicom.elements import Scanner
 from vna.dicom.encoding import UNDEFINED_LENGTH, Buffer, Encoding
-from vna.dicom.envelope import NATIVE_UIDS, Envelope, Syntax, find_syntax, read_envelope
+from vna.dicom.envelope import (
+    DEFLATED_UIDS,
+    NATIVE_UIDS,
+    Envelope,
+    Syntax,
+    find_syntax,
+    read_envelope,
+)
 from vna.dicom.frames import PixelFacts, Pixels, encapsulated_pixels, native_pixels
 from vna.dicom.header_elements import Dataset, Recent
 from vna.dicom.identity import Identity, Known, identify
@@ -77,7 +84,7 @@ class HeaderReader:
         _refuse_directory(envelope, dataset, scanner)
         reader = AttributeReader(dataset.elements, syntax.encoding, self._levels)
         identity = _identify(envelope, reader, sop_instance_uid, sop_class_uid)
-        layout, pixels, declared = _layout(dataset, syntax, envelope, reader)
+        layout, pixels, declared = _layout(dataset, syntax, envelope, reader, len(view))
         frames = pixels.frames if pixels else None
         warnings = (
             *envelope.warnings,
@@ -147,12 +154,15 @@ def _identify(
 
 
 def _layout(
-    dataset: Dataset, syntax: Syntax, envelope: Envelope, reader: AttributeReader
+    dataset: Dataset, syntax: Syntax, envelope: Envelope, reader: AttributeReader, stored: int
 ) -> tuple[InstanceLayout, Pixels | None, int]:
     """The layout, the pixel data if there is any, and the declared number of frames (0: none that
-    is usable).
+    is usable); `stored` is the object's size in bytes.
     """
     end, begin = len(dataset.buffer), envelope.dataset_offset
+    if syntax.deflated and syntax.transfer_syntax_uid not in DEFLATED_UIDS:
+        # Nobody would know that positions are those of the inflated dataset: it is one opaque run.
+        return InstanceLayout(begin, stored, -1, 0, stored), None, 0
     if dataset.pixel_element < 0:
         return InstanceLayout(begin, end, -1, 0, end), None, 0
     scanner = Scanner(dataset.buffer)

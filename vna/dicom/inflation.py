@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator
 
-from vna.dicom.deflate import starts_like_deflate
+from vna.dicom.deflate import Inflater, window_of
 
 _PIECE = 256 * 2**10
-_RAW, _WRAPPED = -zlib.MAX_WBITS, zlib.MAX_WBITS | 32
 
 
 def inflated_pieces(deflated: Iterable[bytes]) -> Iterator[bytes]:
@@ -18,14 +16,9 @@ def inflated_pieces(deflated: Iterable[bytes]) -> Iterator[bytes]:
     """
     stream = None
     for piece in deflated:
-        if stream is None:
-            stream = zlib.decompressobj(_RAW if starts_like_deflate(piece, 0) else _WRAPPED)
-        pending = piece
-        while pending and not stream.eof:
-            try:
-                data = stream.decompress(pending, _PIECE)
-            except zlib.error:
-                return
-            pending = stream.unconsumed_tail
+        stream = stream or Inflater(window_of(piece))
+        stream.pending = piece
+        while stream.pending and not stream.is_over:
+            data = stream.inflate(_PIECE)
             if data:
                 yield data

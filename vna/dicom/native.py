@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from vna.dicom.decode import PixelDescription, decode_frame
 from vna.dicom.encode_values import swap_words
 from vna.dicom.syntaxes import EXPLICIT_VR_BIG_ENDIAN, RLE_LOSSLESS
@@ -21,6 +23,29 @@ def native_frame(data: bytes | memoryview, frames: NativeFrames, number: int) ->
     length = min(-(-frames.bits // 8), len(data))
     bits = int.from_bytes(data, "little") >> shift
     return (bits & ((1 << min(frames.bits, 8 * length)) - 1)).to_bytes(length, "little")
+
+
+def join_frames(frames: Iterable[bytes], bits: int) -> Iterator[bytes]:
+    """Native frames of `bits` each one behind the other, of even length in all.
+
+    Frames that do not end on a byte are joined bit by bit (PS3.5 8.1.1).
+    """
+    waiting, size, total = 0, 0, 0
+    for frame in frames:
+        if bits % 8 == 0:
+            total += len(frame)
+            yield frame
+            continue
+        waiting |= int.from_bytes(frame, "little") << size
+        whole, left = divmod(size + bits, 8)
+        total += whole
+        yield (waiting & ((1 << 8 * whole) - 1)).to_bytes(whole, "little")
+        waiting, size = waiting >> 8 * whole, left
+    if size:
+        total += 1
+        yield waiting.to_bytes(1, "little")
+    if total & 1:
+        yield b"\0"
 
 
 def frame_to_little_endian(

@@ -11,12 +11,12 @@ from vna.dicom.decode import DecodedFrame, PixelDescription, decode_frame
 from vna.dicom.deflate import inflate
 from vna.dicom.element_writer import Buffer, Chunk, Frames, length_of
 from vna.dicom.envelope import find_syntax
-from vna.dicom.native import frame_to_little_endian, native_frame
+from vna.dicom.lossy import is_lossy, lossy_changes
+from vna.dicom.native import frame_to_little_endian, join_frames, native_frame
 from vna.dicom.rewrite import Decoder, NativePixels, Rewriter
 from vna.dicom.syntaxes import (
     DECODABLE,
     EXPLICIT_VR_LITTLE_ENDIAN,
-    JPEG_LOSSY,
     TARGETS,
     can_transcode,
     describe,
@@ -36,7 +36,6 @@ __all__ = [
 DEFAULT_MAX_BYTES = 2 << 30
 _MAX_VALUE_LENGTH = 0xFFFFFFFE
 _PHOTOMETRIC_INTERPRETATION, _PLANAR_CONFIGURATION = 0x00280004, 0x00280006
-_LOSSY_IMAGE_COMPRESSION = 0x00282110
 _EXTENDED_OFFSET_TABLE = 0x7FE00001
 _ONLY_OF_COMPRESSED = (_EXTENDED_OFFSET_TABLE, 0x7FE00002, 0x7FE00003)
 _KNOWN_PHOTOMETRIC = "MONOCHROME2"
@@ -55,8 +54,8 @@ def transcode(
 
     `target` is implicit VR little endian or explicit VR of either byte order. Between native
     syntaxes no value changes but in the order of its bytes. Compressed pixel data are decoded:
-    PhotometricInterpretation, PlanarConfiguration and (after a lossy JPEG process)
-    LossyImageCompression say what became of them, offset tables go, all other elements keep their
+    PhotometricInterpretation, PlanarConfiguration and (after a lossy compression)
+    LossyImageCompression, its ratio and method say what became of them, offset tables go, all other elements keep their
     bytes where the encoding stays explicit little endian.
 
     Raises Unsupported, naming the stored syntax, for what can't be decoded, and before anything of
@@ -143,7 +142,7 @@ def _native_pixels(
     first = decode_frame(b"".join(fragments[0]), transfer_syntax_uid, description)
 
     def make() -> Iterator[bytes]:
-        yield from _packed(frames(), description)
+        yield from join_frames(frames(), description.frame_bits)
 
     def frames() -> Iterator[bytes]:
         yield first.data
@@ -152,7 +151,11 @@ def _native_pixels(
             _check_alike(first, decoded)
             yield decoded.data
 
-    changes = _changes(values, description, first, is_lossy=transfer_syntax_uid in JPEG_LOSSY)
+    changes = _changes(values, description, first)
+    if is_lossy(bytes(b"".join(fragments[0])), transfer_syntax_uid):
+        native = description.frame_bytes * description.number_of_frames
+        compressed = sum(len(part) for parts in fragments for part in parts)
+        changes |= lossy_changes(values, transfer_syntax_uid, native, compressed)
     bits = description.bits_allocated
     return NativePixels(
         "OW" if bits > 8 else "OB", max(1, bits // 8), Frames(length, make), changes
@@ -206,8 +209,6 @@ def _changes(
     values: Mapping[int, Buffer],
     description: PixelDescription,
     decoded: DecodedFrame,
-    *,
-    is_lossy: bool,
 ) -> dict[int, tuple[str, bytes] | None]:
     """The elements that describe the pixels otherwise than before."""
     changes: dict[int, tuple[str, bytes] | None] = dict.fromkeys(_ONLY_OF_COMPRESSED)
@@ -221,35 +222,9 @@ def _changes(
     ):
         planar = struct.pack("<H", decoded.planar_configuration)
         changes[_PLANAR_CONFIGURATION] = ("US", planar)
-    if is_lossy and _text(values, _LOSSY_IMAGE_COMPRESSION) != "01":
-        changes[_LOSSY_IMAGE_COMPRESSION] = ("CS", b"01")
     return changes
 
 
 def _check_alike(first: DecodedFrame, other: DecodedFrame) -> None:
     if first.photometric_interpretation != other.photometric_interpretation:
         raise Unsupported("its frames are of different colour spaces")
-
-
-def _packed(frames: Iterator[bytes], description: PixelDescription) -> Iterator[bytes]:
-    """`frames` one behind the other as native pixel data have them, of even length in all.
-
-    1-bit frames that do not end on a byte are joined bit by bit (PS3.5 8.1.1).
-    """
-    if description.frame_bits % 8 == 0:
-        length = 0
-        for frame in frames:
-            length += len(frame)
-            yield frame
-        if length & 1:
-            yield b"\0"
-        return
-    waiting, size = 0, 0
-    for frame in frames:
-        waiting |= int.from_bytes(frame, "little") << size
-        size += description.frame_bits
-        whole = size // 8
-        yield (waiting & ((1 << 8 * whole) - 1)).to_bytes(whole, "little")
-        waiting, size = waiting >> 8 * whole, size % 8
-    total = -(-description.frame_bits * description.number_of_frames // 8)
-    yield waiting.to_bytes(1, "little") * bool(size) + b"\0" * (total & 1)

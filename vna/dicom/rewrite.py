@@ -51,6 +51,20 @@ Decoder = Callable[[Mapping[int, Buffer], memoryview], NativePixels]
 
 
 @dataclass(frozen=True, slots=True)
+class Omissions:
+    """Elements to leave out: those of the dataset itself that `is_omitted`, and by the tag of a sequence
+    those inside its items.
+    """
+
+    is_omitted: Callable[[int], bool]
+    inside: Mapping[int, frozenset[int]] = field(default_factory=dict)
+
+    def inside_of(self, tag: int) -> Omissions:
+        """For the items of the sequence `tag` alone."""
+        return Omissions(self.inside.get(tag, frozenset()).__contains__)
+
+
+@dataclass(frozen=True, slots=True)
 class _Header:
     tag: int
     vr: str
@@ -66,7 +80,7 @@ class Rewriter:
     Values are slices of `view` unless their bytes have to be swapped. With `decode`, encapsulated
     pixel data becomes native wherever it stands. Within one encoding, elements that need no change
     are kept byte for byte; between encodings, group lengths (retired, and no longer true) are left
-    out and odd values padded.
+    out and odd values padded. `omissions` are left out wherever they stand.
     """
 
     def __init__(
@@ -75,12 +89,16 @@ class Rewriter:
         source: Encoding,
         target: Encoding,
         decode: Decoder | None = None,
+        omissions: Omissions | None = None,
     ) -> None:
         self._view, self._source, self._target, self._decode = view, source, target, decode
+        self._omissions = omissions
+        self._sequence_tags: list[int] = []
         self._order = ">" if source.big_endian else "<"
         self._writer = ElementWriter(target)
         self._swaps = source.big_endian != target.big_endian
         self.decoded = 0
+        """Elements that were decoded, or left out, so far."""
 
     def dataset(
         self, start: int, stop: int, context: Context | None = None, depth: int = 0
@@ -100,7 +118,17 @@ class Rewriter:
                 position = header.value if header.tag == _ITEM_END else position
                 break
             position = self._element(header, stop, elements, context, depth)
+            if self._omissions is not None and self._is_omitted(header.tag):
+                elements.chunks.pop(header.tag, None)
+                self.decoded += 1
         return elements, position
+
+    def _is_omitted(self, tag: int) -> bool:
+        if self._omissions is None:
+            return False
+        if self._sequence_tags:
+            return self._omissions.inside_of(self._sequence_tags[-1]).is_omitted(tag)
+        return self._omissions.is_omitted(tag)
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -172,11 +200,13 @@ class Rewriter:
     ) -> int:
         kept = self._source == self._target
         value = self._view[header.value : header.stop]
-        if kept and header.length != UNDEFINED and not self._holds_pixels(value):
+        if kept and header.length != UNDEFINED and not self._may_change(header.tag, value):
             elements.chunks[header.tag] = self._kept(header)
             return header.stop
-        before, inner = self.decoded, self._reader_of(header.vr)
+        before, inner = self.decoded, self._reader_of(header)
+        self._sequence_tags.append(header.tag)
         body, position = inner.items(header, context, depth)
+        self._sequence_tags.pop()
         self.decoded += inner.decoded if inner is not self else 0
         if kept and self.decoded == before:
             elements.chunks[header.tag] = [self._view[header.start : position]]
@@ -187,14 +217,17 @@ class Rewriter:
         elements.chunks[header.tag] = [self._writer.head(header.tag, "SQ", length), *body, *ending]
         return position
 
-    def _holds_pixels(self, value: memoryview) -> bool:
+    def _may_change(self, tag: int, value: memoryview) -> bool:
+        if self._omissions is not None and tag in self._omissions.inside:
+            return True
         return self._decode is not None and _PIXEL_DATA_BYTES in bytes(value)
 
-    def _reader_of(self, vr: str) -> Rewriter:
+    def _reader_of(self, header: _Header) -> Rewriter:
         """UN of undefined length holds a sequence in implicit VR little endian (PS3.5 6.2.2)."""
-        if vr != "UN" or self._source.implicit:
+        if header.vr != "UN" or self._source.implicit:
             return self
-        return Rewriter(self._view, IMPLICIT_LITTLE, self._target, self._decode)
+        omissions = self._omissions and self._omissions.inside_of(header.tag)
+        return Rewriter(self._view, IMPLICIT_LITTLE, self._target, self._decode, omissions)
 
     def items(self, header: _Header, context: Context, depth: int) -> tuple[list[Chunk], int]:
         """The items of a sequence, written, and the position behind it or at what is no item."""

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 ATTEMPTS = 4
 # Seconds (milliseconds for tcp_user_timeout) after which a database that the network has swallowed counts as gone.
-_NETWORK = {
+NETWORK = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -41,7 +41,7 @@ class Database:
 
     def __init__(self, url: str, pool_size: int = 16, connect_timeout: float = 10.0) -> None:
         self.url = url
-        self._pool_size = pool_size
+        self.pool_size = pool_size
         self._connect_timeout = connect_timeout
         self._lock = threading.Lock()
         self._pools: dict[int, psycopg_pool.ConnectionPool[Connection]] = {}
@@ -118,7 +118,7 @@ class Database:
         options: dict[str, Any] = {"autocommit": True, "prepare_threshold": 2}
         options["connect_timeout"] = max(2, int(self._connect_timeout))
         options["application_name"] = "vna"
-        options |= _NETWORK
+        options |= NETWORK
         try:
             psycopg.conninfo.conninfo_to_dict(self.url)
         except psycopg.ProgrammingError as exc:
@@ -127,7 +127,7 @@ class Database:
             self.url,
             kwargs=options,
             min_size=1,
-            max_size=max(1, self._pool_size),
+            max_size=max(1, self.pool_size),
             timeout=self._connect_timeout,
             reconnect_timeout=self._connect_timeout,
             num_workers=1,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg import sql
-
 from storage_backends.base import Digest
 from vna.index.copies import CopyIndex
-from vna.index.database import Connection, Database
+from vna.index.database import Database
 from vna.index.known_parents import KnownParents
+from vna.index.prepared import Parameter, PreparedCall
 from vna.index.registering import parameters_of, registration_of, unpacked_digest
+from vna.index.selections import SelectionIndex
 from vna.index.sql import load
 from vna.model.frames import FrameTable, unpack_frames
 from vna.model.identifiers import InstanceUids, Origin, Selection
@@ -65,26 +66,48 @@ class Counts:
 
 
 class InstanceIndex:
-    """Which instances there are. Shared by all threads. `copies`: the objects behind their versions."""
+    """Which instances there are. Shared by all threads. `copies`: the objects behind their versions;
+    `selections`: what a retrieve delivers.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known = KnownParents()
+        self._registering = PreparedCall("vna_register", load("queries/register"))
+        self._waiting_commits = threading.BoundedSemaphore(max(1, database.pool_size // 2))
         self.copies = CopyIndex(database)
+        self.selections = SelectionIndex(database)
 
-    def register(self, new: NewInstance, origin: Origin) -> Registration:
+    def register(
+        self, new: NewInstance, origin: Origin, keep: Callable[[], object] = lambda: None
+    ) -> Registration:
         """Write everything of a received instance with its audit row, in one transaction and one round trip.
+
+        `keep` makes the object durable, and does nothing when called again after that. It runs while the database
+        works, and the commit waits for it; what it raises comes out, and nothing is registered then. When half of
+        the connections wait for such commits already, `keep` runs before. Without a database it does not run.
 
         The first instance names patient, study and series; later ones only add what is missing there. The same
         dataset digest under a known SOP Instance UID is a duplicate, another one a conflict that is kept whole.
         Repeating a call whose commit was never confirmed gives what the first would have given.
         Raises Unavailable, OutOfSpace.
         """
+        if not self._waiting_commits.acquire(blocking=False):
+            keep()
+            return self._register_known(new, origin, keep)
+        try:
+            return self._register_known(new, origin, keep)
+        finally:
+            self._waiting_commits.release()
+
+    def _register_known(
+        self, new: NewInstance, origin: Origin, keep: Callable[[], object]
+    ) -> Registration:
         registration = None
         if self._known.has(new):
-            registration = self._register(parameters_of(new, origin, with_parents=False))
+            registration = self._register(parameters_of(new, origin, with_parents=False), keep)
         if registration is None:
-            registration = self._register(parameters_of(new, origin))
+            registration = self._register(parameters_of(new, origin), keep)
         if registration is None:
             raise AssertionError("register_instance answers a call that has everything")
         if registration.outcome is Outcome.STORED and not registration.notes:
@@ -95,21 +118,15 @@ class InstanceIndex:
         """Ask the database something. Raises Unavailable."""
         self._database.ping()
 
-    def _register(self, parameters: list[object]) -> Registration | None:
-        def call(connection: Connection) -> Sequence[Any] | None:
-            return connection.execute(load("queries/register"), parameters, prepare=True).fetchone()
-
-        return registration_of(self._database.attempt(call))
+    def _register(
+        self, parameters: list[Parameter], keep: Callable[[], object]
+    ) -> Registration | None:
+        row = self._database.attempt(lambda c: self._registering.row(c, parameters, keep))
+        return registration_of(row)
 
     def select(self, selection: Selection) -> list[StoredInstance]:
         """The instances that match, by study, series number and instance number. Raises Unavailable."""
-        if selection.is_empty:
-            return []
-        statement, values = _selecting(selection)
-        rows = self._database.attempt(
-            lambda c: c.execute(statement, values, prepare=False).fetchall()
-        )
-        return [_stored_instance(row) for row in rows]
+        return self.selections.select(selection)
 
     def frames(self, instance_id: int) -> FrameTable | None:
         """Where the frames of an instance lie; None when it has none, or no such instance. Raises Unavailable."""
@@ -145,41 +162,6 @@ class InstanceIndex:
     def _value(self, statement: Any, key: int) -> Any:
         row = self._database.attempt(lambda c: c.execute(statement, [key]).fetchone())
         return None if row is None else row[0]
-
-
-def _selecting(selection: Selection) -> tuple[sql.Composed, list[list[str]]]:
-    columns = {
-        "p.patient_id": selection.patient_ids,
-        "s.study_instance_uid": selection.study_instance_uids,
-        "e.series_instance_uid": selection.series_instance_uids,
-        "i.sop_instance_uid": selection.sop_instance_uids,
-    }
-    narrowing = {
-        column: [value for value in values if value] for column, values in columns.items() if values
-    }
-    parts: list[sql.Composable] = [
-        sql.SQL("{} = ANY(%s::text[])").format(sql.Identifier(*column.split(".")))
-        for column in narrowing
-    ]
-    if selection.patient_ids:
-        parts.append(sql.SQL("p.patient_id <> ''"))
-    conditions = sql.SQL(" AND ").join(parts)
-    statement = sql.SQL(load("queries/select_instances")).format(conditions=conditions)
-    return statement, list(narrowing.values())
-
-
-def _stored_instance(row: Sequence[Any]) -> StoredInstance:
-    return StoredInstance(
-        instance_id=row[0],
-        uids=InstanceUids(row[1], row[2], row[3]),
-        sop_class_uid=row[4],
-        transfer_syntax_uid=row[5],
-        number_of_frames=row[6],
-        layout=InstanceLayout(*row[7:12]),
-        location=Location(*row[12:16]),
-        object_digest=unpacked_digest(row[16]),
-        dataset_digest=unpacked_digest(row[17]),
-    )
 
 
 def _conflict(row: Sequence[Any]) -> Conflict:

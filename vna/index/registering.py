@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from storage_backends.base import Digest
+from vna.dicom.person_names import names_by_key
 from vna.index.jsonb import to_jsonb, to_text
+from vna.index.prepared import Parameter, Row
 from vna.model.frames import pack_frames
 from vna.model.identifiers import Origin
 from vna.model.instances import InstanceLayout, NewInstance, Outcome, Registration
@@ -16,12 +15,15 @@ from vna.model.query import JsonElement
 _STUDY_COLUMNS = frozenset({"0020000D"})
 _SERIES_COLUMNS = frozenset({"0020000E"})
 _INSTANCE_COLUMNS = frozenset({"00080016", "00080018"})
+_OUTCOMES = {outcome.value.encode(): outcome for outcome in Outcome}
 PATIENT_MISMATCH = (
     "the study is known under another patient; the instance was linked to the study as it is known"
 )
 
 
-def parameters_of(new: NewInstance, origin: Origin, *, with_parents: bool = True) -> list[object]:
+def parameters_of(
+    new: NewInstance, origin: Origin, *, with_parents: bool = True
+) -> list[Parameter]:
     """What queries/register.sql takes, in its order; patient, study and series as NULL where they are known."""
     levels, layout, location = new.attributes, new.layout, new.location
     return [
@@ -51,18 +53,23 @@ def parameters_of(new: NewInstance, origin: Origin, *, with_parents: bool = True
         to_text(origin.peer),
         origin.address,
         origin.correlation_id,
+        to_jsonb(names_by_key(levels.patient, levels.study)) if with_parents else None,
+        to_jsonb(names_by_key(levels.series)) if with_parents else None,
     ]
 
 
-def registration_of(row: Sequence[Any] | None) -> Registration | None:
+def registration_of(row: Row) -> Registration | None:
     """The answer of queries/register.sql; None: it needs patient, study and series after all."""
-    if row is None:
-        raise AssertionError("register_instance answers with one row")
     outcome, location_is_kept, conflict_id, is_mismatch = row
     if outcome is None:
         return None
-    notes = (PATIENT_MISMATCH,) if is_mismatch and outcome == "stored" else ()
-    return Registration(Outcome(outcome), location_is_kept, conflict_id, notes)
+    notes = (PATIENT_MISMATCH,) if is_mismatch == b"t" and outcome == b"stored" else ()
+    return Registration(
+        _OUTCOMES[outcome],
+        location_is_kept == b"t",
+        None if conflict_id is None else int(conflict_id),
+        notes,
+    )
 
 
 def _array(layout: InstanceLayout) -> str:

@@ -56,13 +56,15 @@ class Origin:
     """Through which door an object came, and from whom.
 
     `door` is "dimse", "web" or "import"; `peer` the calling AE title, web user or path; `address` the
-    peer's network address or ""; `correlation_id` names the association, request or run in logs.
+    peer's network address or ""; `correlation_id` names the association, request or run in logs; `user` is whom
+    the peer has proved to act for, beyond its own name.
     """
 
     door: str
     peer: str = ""
     address: str = ""
     correlation_id: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,3 +107,12 @@ class StoredInstance:
     location: Location
     object_digest: Digest
     dataset_digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class KeptObject:
+    """A stored object as it is checked: what it is, where it lies, and the digest of its bytes at reception."""
+
+    sop_class_uid: str
+    location: Location
+    object_digest: Digest

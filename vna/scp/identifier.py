@@ -10,9 +10,11 @@ from vna.dicom.elements import Scanner
 from vna.dicom.encoding import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from vna.dicom.json import dataset_json
 from vna.dicom.query_keys import keys_of_identifier
+from vna.dicom.timezones import asked_offset
 from vna.errors import InvalidQuery, VnaError
 from vna.model.identifiers import LEVELS, Level, Selection, is_keepable_uid
 from vna.model.query import JsonElement, Query
+from vna.scp.extended import QueryOptions
 from vna.scp.policy import IMPLICIT_LITTLE as IMPLICIT_SYNTAX
 from vna.scp.policy import Model
 from vna.scp.status import UndecodableIdentifier
@@ -22,8 +24,11 @@ MAX_IDENTIFIER_BYTES = 2**20
 SPECIFIC_CHARACTER_SET = "00080005"
 QUERY_RETRIEVE_LEVEL = "00080052"
 RETRIEVE_AE_TITLE = "00080054"
+INSTANCE_AVAILABILITY = "00080056"
+TIMEZONE_OFFSET_FROM_UTC = "00080201"
 
 _ANSWERED_BY_THE_DOOR = frozenset({0x00080005, 0x00080052, 0x00080053, 0x00080054})
+_NO_OPTIONS = QueryOptions()
 _AT_EVERY_LEVEL = frozenset({"InstanceAvailability", "RetrieveURL"})
 
 Keys = dict[str, JsonElement]
@@ -40,15 +45,24 @@ class Identifier:
 
 @dataclass(frozen=True, slots=True)
 class FindRequest:
-    """What a C-FIND asks: the query, the keys to answer, and whether each of them is supported."""
+    """What a C-FIND asks: the query, the keys to answer, whether each of them is supported, and the
+    Specific Character Set of the request as it stands there.
+    """
 
     query: Query
     keys: Keys
     all_supported: bool
+    charset: str = ""
 
 
 def read_identifier(data: bytes, transfer_syntax_uid: str, model: Model) -> Identifier:
     """Decode `data`. Raises UndecodableIdentifier; InvalidQuery without a level of `model`."""
+    keys = read_keys(data, transfer_syntax_uid)
+    return Identifier(_level(keys, model), keys)
+
+
+def read_keys(data: bytes, transfer_syntax_uid: str) -> Keys:
+    """All elements of an identifier. Raises UndecodableIdentifier."""
     try:
         keys = dataset_json(data, dataset_offset=0, transfer_syntax_uid=transfer_syntax_uid)
     except (VnaError, ValueError) as exc:
@@ -56,7 +70,7 @@ def read_identifier(data: bytes, transfer_syntax_uid: str, model: Model) -> Iden
     if not keys:
         raise UndecodableIdentifier("identifier holds no data element")
     _check_complete(data, transfer_syntax_uid)
-    return Identifier(_level(keys, model), keys)
+    return keys
 
 
 def _check_complete(data: bytes, transfer_syntax_uid: str) -> None:
@@ -78,23 +92,33 @@ def _level(keys: Keys, model: Model) -> Level:
     return Level(text)
 
 
-def to_find_request(identifier: Identifier) -> FindRequest:
+def to_find_request(identifier: Identifier, options: QueryOptions = _NO_OPTIONS) -> FindRequest:
     """The query behind a C-FIND identifier; keys of any level are taken (relational, C.4.1.2.2.1).
 
     A key that the archive does not keep matches everything (C.2.2.1.3). Raises InvalidQuery.
     """
-    found = keys_of_identifier(identifier.keys)
+    found = keys_of_identifier(identifier.keys, combine_datetime=options.combined_datetime)
     keys = {key: element for key, element in identifier.keys.items() if _is_answered(int(key, 16))}
     kept = tuple(item for item in found.filters if item.tag in BY_TAG)
-    query = Query(identifier.level, kept, _wanted(keys))
+    zone = identifier.keys.get(TIMEZONE_OFFSET_FROM_UTC, {}) if options.timezone else {}
+    query = Query(
+        identifier.level,
+        kept,
+        _wanted(keys),
+        fuzzy=options.fuzzy,
+        utc_offset=asked_offset(zone),
+    )
     is_complete = not found.ignored and len(kept) == len(found.filters)
     return FindRequest(
-        query, keys, is_complete and all(_is_kept(int(key, 16), query.level) for key in keys)
+        query,
+        keys,
+        is_complete and all(_is_kept(int(key, 16), query.level) for key in keys),
+        text_of(identifier.keys.get(SPECIFIC_CHARACTER_SET, {})),
     )
 
 
 def _wanted(keys: Keys) -> frozenset[int]:
-    return frozenset(int(key, 16) for key in (*keys, SPECIFIC_CHARACTER_SET))
+    return frozenset(int(key, 16) for key in (*keys, SPECIFIC_CHARACTER_SET, INSTANCE_AVAILABILITY))
 
 
 def _is_answered(tag: int) -> bool:

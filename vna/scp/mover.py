@@ -1,119 +1,87 @@
-"""The sending side of a C-MOVE: one or more associations with its destination (PS3.4 C.4.2)."""
+"""The sending side of a C-MOVE, seen from the association that asked for it (PS3.4 C.4.2)."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
-
-from vna.config import DestinationConfig
-from vna.dimse.association import Association
-from vna.dimse.errors import AssociationEnded
-from vna.dimse.settings import RequestorSettings
-from vna.model.instances import StoredInstance
-from vna.scp.exchange import Exchange, timeouts_of
+from vna.errors import VnaError
+from vna.model.chosen import Chosen
+from vna.scp.feed import Attempt, Feed
+from vna.scp.lane import Crew, Lane
 from vna.scp.plan import Batch, plan
-from vna.scp.sender import Retrieval, Sender
-from vna.scp.suboperations import PENDING_INTERVAL, Heartbeat, Originator
+from vna.scp.sender import Retrieval
+from vna.scp.suboperations import Heartbeat
 
-MAX_LOST = 3
+TICK = 0.02
+"""Seconds between looks for a C-CANCEL-RQ."""
+
+GRACE = 0.04
+"""Seconds that responses under way have to arrive once the operation is cancelled."""
 
 
 class Mover:
-    """Sends what one C-MOVE asked for to `name`, which listens at `destination`."""
+    """Sends what one C-MOVE asked for to the destination `name`.
 
-    def __init__(self, retrieval: Retrieval, name: str, destination: DestinationConfig) -> None:
-        self._retrieval = retrieval
-        self._name = name
-        self._destination = destination
-        self._heartbeat = Heartbeat(self._beat, PENDING_INTERVAL)
-        self._peer_is_gone = False
-        self._lost = 0
+    The calling thread tells how far it is and watches for a C-CANCEL-RQ; what can block on the
+    destination runs in threads of its own.
+    """
 
-    @property
-    def _exchange(self) -> Exchange:
-        return self._retrieval.exchange
+    def __init__(self, retrieval: Retrieval, name: str, associations: int) -> None:
+        self._retrieval, self._name, self._associations = retrieval, name, associations
+        door = retrieval.exchange.door
+        self._load = door.retrieve.load
+        self._heartbeat = Heartbeat(retrieval.pending, door.config.pending_interval)
 
-    def send(self, instances: Sequence[StoredInstance]) -> bool:
-        """Try every instance; True when the peer stopped it, by a C-CANCEL-RQ or by going away."""
-        batches = plan(instances)
-        planned = {instance.instance_id for batch in batches for instance in batch.instances}
-        for instance in instances:
-            if instance.instance_id not in planned:
-                reason = "its SOP class or transfer syntax is not a UID, so no context can name it"
-                self._retrieval.fail(instance, reason, "retrieve it by WADO-RS")
-        return any(self._send_batch(batch) for batch in batches)
-
-    def _send_batch(self, batch: Batch) -> bool:
-        waiting = deque(batch.instances)
-        while waiting:
-            try:
-                association = self._open(batch)
-            except AssociationEnded as exc:
-                self._give_up(waiting, f"no association with {self._name}: {exc}")
-                return False
-            with association:
-                if self._send_over(association, waiting):
-                    return True
+    def send(self, chosen: Chosen) -> bool:
+        """Try every instance; True when the peer cancelled. Raises AssociationEnded: it has gone."""
+        tally = self._retrieval.tally
+        batches = plan(chosen.kinds)
+        carried = frozenset(kind for batch in batches for kind in batch.kinds)
+        for batch in batches:
+            if self._send_batch(batch, chosen):
+                return True
+        rest = chosen.of_kinds(frozenset(chosen.kinds) - carried)
+        self._fail_rest(
+            Feed(rest, self._load, tally.lose),
+            "its SOP class or transfer syntax is not a UID, so no context can name it",
+        )
+        tally.lose(tally.remaining)
         return False
 
-    def _open(self, batch: Batch) -> Association:
-        door = self._exchange.door
-        settings = RequestorSettings(
-            calling_ae_title=door.ae_title,
-            called_ae_title=self._name,
-            contexts=batch.contexts,
-            max_pdu_length=door.config.max_pdu_length,
-            timeouts=timeouts_of(door.config),
-        )
-        return Association.request((self._destination.host, self._destination.port), settings)
+    def _send_batch(self, batch: Batch, chosen: Chosen) -> bool:
+        ids = chosen.of_kinds(batch.kinds)
+        feed, crew = Feed(ids, self._load, self._retrieval.tally.lose), Crew()
+        for _ in range(min(self._associations, len(ids))):
+            crew.start(Lane(self._retrieval, self._name, batch, feed, crew).run)
+        is_finished = False
+        try:
+            is_finished = self._watch(crew)
+        finally:
+            if not is_finished:
+                crew.stop(GRACE)
+                self._retrieval.tally.seal()
+                crew.cut()
+        if is_finished:
+            self._fail_rest(feed, crew.last_error)
+        return not is_finished
 
-    def _send_over(self, association: Association, waiting: deque[StoredInstance]) -> bool:
-        """Send until nothing is `waiting` or the association ends; True when the peer stops it."""
-        originator = Originator(
-            self._exchange.association.calling_ae_title, self._exchange.message_id
-        )
-        sender = Sender(self._retrieval, association, self._heartbeat, originator)
-        while waiting and not self._is_stopped():
-            self._heartbeat()
-            try:
-                sender.deliver(waiting[0])
-            except AssociationEnded as exc:
-                self._lose(waiting, str(exc))
+    def _watch(self, crew: Crew) -> bool:
+        """Until all lanes have ended; False: cancelled before."""
+        self._heartbeat()
+        while not crew.wait(TICK):
+            if self._retrieval.exchange.cancelled():
                 return False
-            waiting.popleft()
-        _release(association)
-        return bool(waiting)
+            self._heartbeat()
+        return True
 
-    def _is_stopped(self) -> bool:
+    def _fail_rest(self, feed: Feed, reason: str) -> None:
         try:
-            return self._peer_is_gone or self._exchange.cancelled()
-        except AssociationEnded:
-            self._peer_is_gone = True
-            return True
+            while (attempt := self._take(feed)) is not None:
+                self._retrieval.fail(attempt.instance, reason, "check the destination")
+        except VnaError:
+            return  # counted by their number at the end
 
-    def _beat(self) -> None:
-        """A pending response; a peer that is gone stops the next instance."""
-        try:
-            self._retrieval.pending()
-        except AssociationEnded:
-            self._peer_is_gone = True
-
-    def _lose(self, waiting: deque[StoredInstance], reason: str) -> None:
-        """The instance under way has failed; after MAX_LOST associations the others have, too."""
-        self._lost += 1
-        self._retrieval.fail(waiting.popleft(), reason, "check the destination")
-        if self._lost >= MAX_LOST:
-            self._give_up(waiting, f"{self._name} ended {self._lost} associations")
-
-    def _give_up(self, waiting: deque[StoredInstance], reason: str) -> None:
-        while waiting:
-            what_to_do = "check that the destination is up and its address configured"
-            self._retrieval.fail(waiting.popleft(), reason, what_to_do)
-
-
-def _release(association: Association) -> None:
-    """Everything has been answered: how the association ends no longer matters."""
-    try:
-        association.release()
-    except AssociationEnded:
-        association.close()
+    @staticmethod
+    def _take(feed: Feed) -> Attempt | None:
+        attempt = feed.take()
+        if attempt is None and feed.restart():
+            attempt = feed.take()
+        return attempt

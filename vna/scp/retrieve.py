@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from vna.dicom.encode import encode_dataset
 from vna.errors import VnaError
-from vna.model.instances import StoredInstance
 from vna.scp.exchange import Exchange
-from vna.scp.identifier import MAX_IDENTIFIER_BYTES, read_identifier, to_selection
+from vna.scp.feed import Feed
+from vna.scp.getter import Getter
 from vna.scp.mover import Mover
-from vna.scp.policy import IMPLICIT_LITTLE, model_of
-from vna.scp.sender import Retrieval, Sender
+from vna.scp.policy import IMPLICIT_LITTLE
+from vna.scp.retrieve_request import read_request
+from vna.scp.sender import Retrieval
 from vna.scp.status import (
     CANCEL,
     MOVE_DESTINATION_UNKNOWN,
@@ -20,7 +22,7 @@ from vna.scp.status import (
     UNABLE_TO_PERFORM_SUBOPERATIONS,
     Status,
 )
-from vna.scp.suboperations import PENDING_INTERVAL, Heartbeat, Tally
+from vna.scp.suboperations import Tally
 
 log = logging.getLogger(__name__)
 
@@ -28,56 +30,49 @@ _MAX_EXPLICIT_VALUE = 0xFFFE  # UI has a 16-bit length in explicit VR, PS3.5 7.1
 
 
 def answer_get(exchange: Exchange) -> Status:
-    """Send over the same association (PS3.4 C.4.3).
+    """Send over the same association (PS3.4 C.4.3, Y.4.2, Z.4.1).
 
     Raises InvalidQuery, Unavailable before anything is sent.
     """
-    instances = _select(exchange)
-    retrieval = Retrieval(exchange, Tally(len(instances)))
-    return _finish(retrieval, is_cancelled=_send_back(retrieval, instances))
+    request = read_request(exchange)
+    retrieval = Retrieval(exchange, Tally(len(request.chosen)), request.rendition)
+    feed = Feed(request.chosen.ids, exchange.door.retrieve.load, retrieval.tally.lose)
+    return _perform(retrieval, Getter(retrieval, feed).send)
 
 
 def answer_move(exchange: Exchange) -> Status:
-    """Send to a configured destination (PS3.4 C.4.2).
+    """Send to a configured destination (PS3.4 C.4.2, Y.4.1).
 
     Raises InvalidQuery, Unavailable before anything is sent.
     """
-    instances = _select(exchange)
+    request = read_request(exchange)
     name = exchange.command.move_destination.strip()
     destination = exchange.door.config.destinations.get(name)
     if destination is None:
         status = Status(MOVE_DESTINATION_UNKNOWN, f"move destination {name} is not configured")
         exchange.respond(status)
         return status
-    retrieval = Retrieval(exchange, Tally(len(instances)))
-    is_cancelled = Mover(retrieval, name, destination).send(instances)
-    return _finish(retrieval, is_cancelled=is_cancelled)
+    retrieval = Retrieval(exchange, Tally(len(request.chosen)), request.rendition)
+    mover = Mover(retrieval, name, destination.associations)
+    return _perform(retrieval, lambda: mover.send(request.chosen))
 
 
-def _select(exchange: Exchange) -> list[StoredInstance]:
-    data = exchange.message.read_data(MAX_IDENTIFIER_BYTES)
-    model = model_of(exchange.message.context.abstract_syntax)
-    identifier = read_identifier(data, exchange.transfer_syntax_uid, model)
-    return exchange.door.retrieve.select(to_selection(identifier))
+def _perform(retrieval: Retrieval, send: Callable[[], bool]) -> Status:
+    """Send, respond, and leave a trace of what was delivered, also when the peer went away."""
+    is_cancelled = True
+    try:
+        is_cancelled = send()
+        if not is_cancelled:
+            _record(retrieval)
+        return _respond(retrieval, is_cancelled=is_cancelled)
+    finally:
+        if is_cancelled:
+            _record(retrieval)
 
 
-def _send_back(retrieval: Retrieval, instances: list[StoredInstance]) -> bool:
-    """Whether the peer cancelled. Pending responses go out between instances only (PS3.7 6.3)."""
-    exchange = retrieval.exchange
-    heartbeat = Heartbeat(retrieval.pending, PENDING_INTERVAL)
-    sender = Sender(retrieval, exchange.association, lambda: None)
-    for instance in instances:
-        if exchange.cancelled():
-            return True
-        heartbeat()
-        sender.deliver(instance)
-    return False
-
-
-def _finish(retrieval: Retrieval, *, is_cancelled: bool) -> Status:
+def _respond(retrieval: Retrieval, *, is_cancelled: bool) -> Status:
     """The final response, its counters and Failed SOP Instance UID List (PS3.4 C.4.2.1.5)."""
     exchange, tally = retrieval.exchange, retrieval.tally
-    _record(retrieval)
     status = Status(CANCEL, "cancelled by the peer") if is_cancelled else final_status(tally)
     data = failed_list(tally.failed_uids, exchange.transfer_syntax_uid)
     counters = tally.counters(with_remaining=is_cancelled)
@@ -89,8 +84,9 @@ def final_status(tally: Tally) -> Status:
     """The status of a retrieval that ran to its end (PS3.4 tables C.4-2 and C.4-3)."""
     if not tally.failed and not tally.warning:
         return Status(SUCCESS)
-    comment = f"{tally.failed} of {tally.failed + len(tally.delivered)} could not be sent"
-    if not tally.delivered:
+    sent = tally.completed + tally.warning
+    comment = f"{tally.failed} of {tally.failed + sent} could not be sent"
+    if not sent:
         return Status(UNABLE_TO_PERFORM_SUBOPERATIONS, comment)
     return Status(SUBOPERATIONS_WARNING, comment)
 
@@ -116,7 +112,7 @@ def _record(retrieval: Retrieval) -> None:
     if not delivered:
         return
     try:
-        exchange.door.retrieve.record_retrieved(delivered, exchange.origin)
+        exchange.door.retrieve.record_delivered(delivered, exchange.origin)
     except VnaError as exc:
         log.warning(
             "retrieval not audited: %s", exc, extra={"association": exchange.association.id}

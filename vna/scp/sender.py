@@ -5,20 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from vna.dimse.association import Association
+from vna.dimse.command import Command
 from vna.dimse.errors import AssociationEnded, ConnectionLost, DimseError
-from vna.dimse.fragments import Data
-from vna.dimse.negotiation import PresentationContext
-from vna.dimse.scu import Instance, store
+from vna.dimse.scu import Instance, StorePipeline
 from vna.errors import VnaError
 from vna.model.instances import StoredInstance
 from vna.scp.exchange import Exchange
-from vna.scp.plan import Routes
-from vna.scp.status import PENDING, PROCESSING_FAILURE, Status, remedy
-from vna.scp.suboperations import Originator, Tally, WatchedReader
+from vna.scp.feed import Attempt
+from vna.scp.read_ahead import INTERNAL_ERROR, Prepared
+from vna.scp.rendition import Payload, Rendition
+from vna.scp.status import PENDING, PROCESSING_FAILURE, Status, is_failure, remedy
+from vna.scp.suboperations import Originator, Tally
 
 log = logging.getLogger(__name__)
+
+OnResult = Callable[[Attempt, int | None], None]
+"""What became of an instance that was sent: the status of the response, None when none came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Retrieval:
 
     exchange: Exchange
     tally: Tally
+    rendition: Rendition
 
     def pending(self) -> None:
         """Tell the peer how far it is (PS3.4 C.4.2.1.7)."""
@@ -45,75 +51,118 @@ class Retrieval:
             },
         )
 
+    def count(self, attempt: Attempt, status: int) -> None:
+        """Count the response `status` to the sub-operation; a failure is named in the log."""
+        if is_failure(status):
+            reason = f"the receiver answered 0x{status:04X}"
+            self.fail(attempt.instance, reason, "its log tells why")
+        else:
+            self.tally.add(attempt.instance, status)
+
 
 class Sender:
-    """Sends instances over one association on which this side is SCU of storage classes."""
+    """Sends over one association on which this side is SCU of storage classes; for one thread.
+
+    `on_result` is told of each instance that was sent, by the thread that receives. `width`: how
+    many may be outstanding.
+    """
 
     def __init__(
         self,
         retrieval: Retrieval,
         association: Association,
-        heartbeat: Callable[[], None],
+        on_result: OnResult,
         originator: Originator | None = None,
     ) -> None:
         self._retrieval = retrieval
         self._association = association
-        self._routes = Routes(association)
-        self._heartbeat = heartbeat
+        self._pipeline = StorePipeline(association)
+        self._on_result = on_result
         self._originator = originator
+        self.width = max(1, association.max_invoked)
+        self._has_ended = False
 
-    def deliver(self, instance: StoredInstance) -> None:
-        """Send and count `instance`. Raises AssociationEnded and counts nothing when that ends."""
-        context = self._routes.find(instance)
-        if context is None:
-            syntax = instance.transfer_syntax_uid
-            reason = f"{instance.sop_class_uid} in {syntax} was not accepted, nor a plain syntax"
-            self._retrieval.fail(instance, reason, "have the receiver accept it")
-            return
+    @property
+    def outstanding(self) -> int:
+        """How many have been sent and not been answered."""
+        return self._pipeline.outstanding
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the window lets one more be sent now."""
+        return self.outstanding < self.width
+
+    def await_room(self) -> None:
+        """Until `has_room`. Raises AssociationEnded, also when one more could not be sent any more."""
+        self._association.await_responses(lambda: self.has_room)
+        if self._has_ended or self._association.is_over:
+            raise AssociationEnded("the association is over")
+
+    def finish(self) -> None:
+        """Until all that was sent is answered. Raises AssociationEnded."""
+        self._pipeline.finish()
+
+    def send(self, prepared: Prepared) -> None:
+        """Send one where there is room; one that can't be sent is counted as failed.
+
+        Raises AssociationEnded when that ends, with `on_result` told of this instance, too.
+        """
+        instance = prepared.attempt.instance
         try:
-            status = self._send(instance, context)
-        except AssociationEnded:
-            raise
+            payload = self._payload(prepared)
         except VnaError as exc:
             self._retrieval.fail(instance, str(exc), remedy(exc))
             return
-        except Exception as exc:
+        except Exception:
             log.exception("unexpected error", extra={"association": self._association.id})
-            self._check_open()
-            self._retrieval.fail(instance, "internal error, see above", remedy(exc))
+            self._retrieval.fail(instance, INTERNAL_ERROR, "report it, please")
             return
-        self._retrieval.tally.add(instance, status)
+        try:
+            self._transmit(prepared, payload)
+        finally:
+            payload.close()
 
-    def _check_open(self) -> None:
-        if self._association.is_over:
-            raise ConnectionLost("aborted in the middle of an instance")
+    def _payload(self, prepared: Prepared) -> Payload:
+        if prepared.error is not None:
+            raise prepared.error
+        if prepared.payload is not None:
+            return prepared.payload
+        if prepared.context is None:
+            raise AssertionError("what can't be sent has an error")
+        instance, rendition = prepared.attempt.instance, self._retrieval.rendition
+        return rendition.payload(instance, prepared.context.transfer_syntax)
 
-    def _send(self, instance: StoredInstance, context: PresentationContext) -> int:
-        door, syntax = self._retrieval.exchange.door, context.transfer_syntax
-        if syntax != instance.transfer_syntax_uid:
-            return self._transmit(instance, context, door.pixels.dataset_as(instance, syntax))
-        reader, length = door.retrieve.open_dataset(instance)
-        with reader:
-            name = instance.uids.sop_instance_uid
-            watched = WatchedReader(reader, length, name, self._heartbeat)
-            return self._transmit(instance, context, watched)
+    def _transmit(self, prepared: Prepared, payload: Payload) -> None:
+        """Where the dataset can't be read to its end, the association has been aborted (PS3.7 6.3)."""
+        attempt, context = prepared.attempt, prepared.context
+        if context is None:
+            raise AssertionError("what can't be sent has an error")
+        tally = self._retrieval.tally
+        tally.begin(attempt.instance)
+        announced = self._announced(attempt.instance)
+        on_status = partial(self._answered, attempt)
+        try:
+            self._pipeline.store(context, announced, payload.data, on_status)
+        except DimseError:
+            self._on_result(attempt, None)
+            raise
+        except Exception as exc:
+            self._retrieval.fail(attempt.instance, str(exc), remedy(exc))
+            raise ConnectionLost(f"aborted in the middle of an instance: {exc}") from exc
 
-    def _transmit(self, instance: StoredInstance, context: PresentationContext, data: Data) -> int:
-        """The status of one C-STORE sub-operation (PS3.7 9.1.1).
-
-        Where the dataset can't be read to its end, the association has been aborted (PS3.7 6.3).
-        """
+    def _announced(self, instance: StoredInstance) -> Instance:
         originator = self._originator
-        announced = Instance(
+        return Instance(
             instance.sop_class_uid,
-            instance.uids.sop_instance_uid,
+            self._retrieval.rendition.sop_instance_uid(instance),
             originator.ae_title if originator else "",
             originator.message_id if originator else None,
         )
-        try:
-            status = store(self._association, context, announced, data).status
-        except DimseError:
-            raise
-        except VnaError as exc:
-            raise ConnectionLost(f"aborted in the middle of an instance: {exc}") from exc
-        return PROCESSING_FAILURE if status is None else status
+
+    def _answered(self, attempt: Attempt, response: Command | None) -> None:
+        if response is None:
+            self._has_ended = True
+            self._on_result(attempt, None)
+        else:
+            status = response.status
+            self._on_result(attempt, PROCESSING_FAILURE if status is None else status)

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vna.dicom.commitment import InvalidArgument, MissingArgument
+from vna.dicom.frame_keys import (
+    ExtractionFailed,
+    InvalidFrameKeys,
+    NoSuchFrames,
+    NotExtractable,
+    NotTimeBased,
+)
+from vna.dimse.errors import DataTooLarge
 from vna.errors import (
     Corrupt,
     InvalidInstance,
@@ -23,6 +32,13 @@ DUPLICATE_INVOCATION = 0x0210
 UNRECOGNIZED_OPERATION = 0x0211
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 INVALID_OBJECT_INSTANCE = 0x0117
+NO_SUCH_OBJECT_INSTANCE = 0x0112
+NO_SUCH_EVENT_TYPE = 0x0113
+NO_SUCH_ARGUMENT = 0x0114
+INVALID_ARGUMENT_VALUE = 0x0115
+NO_SUCH_SOP_CLASS = 0x0118
+NO_SUCH_ACTION = 0x0123
+RESOURCE_LIMITATION = 0x0213
 PENDING = 0xFF00
 PENDING_UNSUPPORTED_KEYS = 0xFF01
 CANCEL = 0xFE00
@@ -68,9 +84,21 @@ _TABLES: dict[Service, tuple[tuple[type[Exception], int], ...]] = {
         (UndecodableIdentifier, UNABLE_TO_PROCESS),
         (InvalidQuery, IDENTIFIER_MISMATCH),
         (Unavailable, 0xA701),
+        (NoSuchFrames, 0xAA00),
+        (NotExtractable, 0xAA01),
+        (ExtractionFailed, 0xAA02),
+        (NotTimeBased, 0xAA03),
+        (InvalidFrameKeys, 0xAA04),
         (VnaError, UNABLE_TO_PROCESS),
     ),
 }
+_TABLES[Service.COMMITMENT] = (
+    (MissingArgument, NO_SUCH_ARGUMENT),
+    (InvalidArgument, INVALID_ARGUMENT_VALUE),
+    (DataTooLarge, RESOURCE_LIMITATION),
+    (Unavailable, RESOURCE_LIMITATION),
+    (VnaError, PROCESSING_FAILURE),
+)
 _TABLES[Service.GET] = _TABLES[Service.MOVE]
 _TABLES[Service.VERIFICATION] = ((VnaError, PROCESSING_FAILURE),)
 
@@ -83,6 +111,9 @@ _REMEDIES: tuple[tuple[type[VnaError], str], ...] = (
     (MismatchedInstance, "the sender labels its objects wrongly; have it corrected there"),
     (InvalidInstance, "the object is damaged or no DICOM instance; have it sent again or repaired"),
     (InvalidQuery, "the request is not conformant; correct it at the peer"),
+    (MissingArgument, "the request is not conformant; correct it at the peer"),
+    (InvalidArgument, "the request is not conformant; correct it at the peer"),
+    (DataTooLarge, "the peer must ask for less at a time"),
     (
         Corrupt,
         "restore the named object from a copy, or have it sent again: it takes the lost one's place",
@@ -98,6 +129,11 @@ def failure(service: Service, error: Exception) -> Status:
         if isinstance(error, kind):
             return Status(code, comment(str(error)))
     return Status(PROCESSING_FAILURE, "internal error, see the archive's log")
+
+
+def failures_of(service: Service) -> tuple[tuple[type[Exception], int], ...]:
+    """The errors of `service` and the status of each; the first that fits decides."""
+    return _TABLES[service]
 
 
 def remedy(error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from vna.dicom.codestream import split_items
 from vna.dicom.decode import PixelDescription
+from vna.dicom.envelope import is_private
 from vna.dicom.json import find_element
 from vna.dicom.native import frame_to_little_endian, native_frame
 from vna.dicom.pixels import transcode
@@ -23,14 +24,15 @@ from vna.errors import NotFound, Unsupported
 from vna.model.frames import EncapsulatedFrames, FrameTable, NativeFrames
 from vna.model.instances import StoredInstance
 from vna.model.query import JsonElement
+from vna.services.extract import Extract, ExtractService
 from vna.services.header_bytes import header_bytes
 from vna.services.header_json import header_json
 from vna.services.reading import (
     Read,
+    check_size,
     fragments_reader,
     layout_reader,
     swapped_reader,
-    whole_object,
 )
 from vna.services.retrieve import RetrieveService
 
@@ -70,11 +72,12 @@ class BulkData:
 
 
 class PixelService:
-    """Cuts, finds and converts what lies inside stored instances."""
+    """Cuts, finds and converts what lies inside stored instances; `extracts` makes new ones of them."""
 
     def __init__(self, retrieve: RetrieveService, max_bytes: int) -> None:
         self._retrieve = retrieve
         self._max_bytes = max_bytes
+        self.extracts = ExtractService(retrieve, max_bytes)
 
     def frames(self, instance: StoredInstance, numbers: Sequence[int]) -> Iterator[Frame]:
         """The frames in the order asked for, as stored; the few syntaxes without a media type of their own
@@ -134,10 +137,23 @@ class PixelService:
 
         Raises Unsupported naming the stored syntax when it can't be converted, Corrupt, Unavailable.
         """
+        check_size(instance, self._max_bytes)
         return transcode(
-            whole_object(self._retrieve, instance, self._max_bytes),
+            self._retrieve.load_whole(instance),
             dataset_offset=instance.layout.dataset_offset,
             transfer_syntax_uid=instance.transfer_syntax_uid,
+            target=transfer_syntax_uid,
+            max_bytes=self._max_bytes,
+        )
+
+    def extract_as(self, extract: Extract, transfer_syntax_uid: str) -> bytes:
+        """The dataset of an extract, as `dataset_as`."""
+        if transfer_syntax_uid == extract.instance.transfer_syntax_uid:
+            return extract.dataset
+        return transcode(
+            extract.dataset,
+            dataset_offset=0,
+            transfer_syntax_uid=extract.instance.transfer_syntax_uid,
             target=transfer_syntax_uid,
             max_bytes=self._max_bytes,
         )
@@ -175,6 +191,11 @@ class PixelService:
             return BulkData("OB", 0, _nothing, table.count)
         read = self._pixel_reader(instance)
         span = layout.pixel_offset, layout.pixel_length
+        if is_private(instance.transfer_syntax_uid):
+            raise Unsupported(
+                f"the order of bytes in pixel data of {instance.transfer_syntax_uid}, a private transfer syntax, "
+                "is not known: fetch the instance or its frames as stored"
+            )
         if table is None and read(layout.pixel_offset - 4, 4) == _UNDEFINED_LENGTH:
             length, joined = fragments_reader(read, span)
             return BulkData("OB", length, joined, 0, instance.transfer_syntax_uid)

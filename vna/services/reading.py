@@ -48,13 +48,18 @@ def layout_reader(retrieve: RetrieveService, instance: StoredInstance, max_bytes
 
 def whole_object(retrieve: RetrieveService, instance: StoredInstance, max_bytes: int) -> memoryview:
     """The stored bytes. Raises Unsupported when they are more than `max_bytes`, Corrupt, Unavailable."""
+    check_size(instance, max_bytes)
+    with retrieve.open(instance) as reader:
+        return memoryview(b"".join(chunks(reader)))
+
+
+def check_size(instance: StoredInstance, max_bytes: int) -> None:
+    """Raises Unsupported when the stored object has more than `max_bytes`."""
     if instance.location.length > max_bytes:
         raise Unsupported(
             f"instance {instance.uids.sop_instance_uid} has {instance.location.length} bytes, "
             f"more than archive.max_transcode_bytes allows to convert; it can be had as stored"
         )
-    with retrieve.open(instance) as reader:
-        return memoryview(b"".join(chunks(reader)))
 
 
 def swapped_reader(read: Read, span: tuple[int, int], word: int) -> Read:

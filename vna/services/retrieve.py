@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO, cast
 
 from storage_backends.base import ObjectReader
@@ -12,11 +13,12 @@ from vna.audit import AuditAction, AuditEvent, AuditLog
 from vna.dicom.envelope import read_envelope
 from vna.dicom.part10 import file_meta
 from vna.index.instances import InstanceIndex
+from vna.model.chosen import Chosen
 from vna.model.frames import FrameTable
 from vna.model.identifiers import Origin, Selection
 from vna.model.instances import StoredInstance
 from vna.services.storage import ObjectStore
-from vna.services.verified import VerifiedReader
+from vna.services.verified import VerifiedReader, check_digest
 from vna.services.views import RecentViews
 from vna.services.wrapped_reader import WrappedReader
 
@@ -44,6 +46,14 @@ class RetrieveService:
         if selection.is_empty:
             return []
         return self._index.select(selection)
+
+    def choose(self, selection: Selection) -> Chosen:
+        """As `select`, but only what they are and how many: a few bytes for each. Raises Unavailable."""
+        return self._index.selections.choose(selection)
+
+    def load(self, ids: Sequence[int]) -> list[StoredInstance]:
+        """The instances with these ids in this order, without those that are gone. Raises Unavailable."""
+        return self._index.selections.load(ids)
 
     def frame_table(self, instance: StoredInstance) -> FrameTable | None:
         """Where the frames lie; None without pixel data or when frames cannot be told apart."""
@@ -90,6 +100,23 @@ class RetrieveService:
             raise
         return reader, instance.location.length - start
 
+    @staticmethod
+    def is_small(instance: StoredInstance) -> bool:
+        """Whether it is verified in memory before its first byte leaves."""
+        return instance.location.length <= _AT_ONCE
+
+    def load_whole(self, instance: StoredInstance) -> memoryview:
+        """The stored object in memory, verified. Raises Corrupt, Unavailable."""
+        location = instance.location
+        with self._objects.open(location) as reader:
+            data = read_fully(reader)
+        check_digest(data, instance.object_digest, location.key)
+        return memoryview(data)
+
+    def load_dataset(self, instance: StoredInstance) -> memoryview:
+        """As `open_dataset`, in memory: for small ones."""
+        return self.load_whole(instance)[instance.layout.dataset_offset :]
+
     def _open_whole(self, instance: StoredInstance) -> ObjectReader:
         location = instance.location
         reader = VerifiedReader(
@@ -102,11 +129,12 @@ class RetrieveService:
 
     def record_retrieved(self, instances: Sequence[StoredInstance], origin: Origin) -> None:
         """Count and audit a finished delivery, one event per study. Raises Unavailable."""
-        metrics.INSTANCES_DELIVERED.labels(origin.door).inc(len(instances))
-        per_study: dict[str, int] = {}
-        for instance in instances:
-            study = instance.uids.study_instance_uid
-            per_study[study] = per_study.get(study, 0) + 1
+        per_study = Counter(instance.uids.study_instance_uid for instance in instances)
+        self.record_delivered(per_study, origin)
+
+    def record_delivered(self, per_study: Mapping[str, int], origin: Origin) -> None:
+        """As `record_retrieved`, by the number of instances of each study. Raises Unavailable."""
+        metrics.INSTANCES_DELIVERED.labels(origin.door).inc(sum(per_study.values()))
         for study, count in per_study.items():
             self._audit.record(
                 AuditEvent(

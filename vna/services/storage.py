@@ -62,16 +62,19 @@ class ObjectStore:
         self._backends = backends
         self._write_to = backends[write_to]
 
-    def keep(self, spooled: Spooled, key: str) -> Location:
-        """Make `spooled` a durable object. Raises OutOfSpace, Unavailable, Corrupt."""
-        backend = self._write_to
+    def place(self, key: str, size: int) -> Location:
+        """Where a new object of `size` bytes goes under `key`."""
+        return Location(self._write_to.name, key, 0, size)
+
+    def keep(self, spooled: Spooled, location: Location) -> None:
+        """Make `spooled` the durable object at `location`, a new place. Raises OutOfSpace, Unavailable, Corrupt."""
+        backend, key = self._backend(location), location.key
         with storage_errors():
             if spooled.path is not None and isinstance(backend, SupportsAdopt):
                 backend.adopt(key, spooled.path, size=spooled.size, digest=spooled.digest)
             else:
                 with spooled.open() as source:
                     backend.put(key, source, size=spooled.size, digest=spooled.digest)
-        return Location(backend.name, key, 0, spooled.size)
 
     def open(
         self, location: Location, *, start: int = 0, length: int | None = None

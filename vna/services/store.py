@@ -23,6 +23,9 @@ from vna.spool import Spool, Spooled
 
 log = logging.getLogger(__name__)
 
+MAX_OVERLAPPED_BYTES = 4 * 2**20
+"""Larger objects are durable before the index is told of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expected:
@@ -51,6 +54,28 @@ class _Meters:
     instances: Counter
     bytes: Counter
     seconds: Histogram
+
+
+class _Keeping:
+    """The one attempt to make an object durable, and what came of it."""
+
+    __slots__ = ("_location", "_objects", "_spooled", "error", "is_done")
+
+    def __init__(self, objects: ObjectStore, spooled: Spooled, location: Location) -> None:
+        self._objects, self._spooled, self._location = objects, spooled, location
+        self.is_done = False
+        self.error: VnaError | None = None
+
+    def run(self) -> None:
+        """Keep the object; does nothing once that is done. Raises OutOfSpace, Unavailable, Corrupt."""
+        if self.is_done:
+            return
+        try:
+            self._objects.keep(self._spooled, self._location)
+        except VnaError as exc:
+            self.error = exc
+            raise
+        self.is_done = True
 
 
 class StoreService:
@@ -107,9 +132,9 @@ class StoreService:
             )
         _check_expected(header, expected)
         self._check_index()
-        location = self._objects.keep(spooled, new_object_key())
+        location = self._objects.place(new_object_key(), spooled.size)
         instance = _new_instance(header, spooled, location)
-        registration = self._register(instance, origin)
+        registration = self._register(instance, origin, _Keeping(self._objects, spooled, location))
         notes = header.warnings + registration.notes
         if not registration.location_is_kept and self._copies.heal(instance, origin):
             notes += (HEALED,)
@@ -142,16 +167,24 @@ class StoreService:
             self._index.check()
             self._is_index_in_doubt = False
 
-    def _register(self, instance: NewInstance, origin: Origin) -> Registration:
-        """An object whose registration failed stays: the commit may have reached the database."""
+    def _register(self, instance: NewInstance, origin: Origin, keeping: _Keeping) -> Registration:
+        """The object becomes durable while the index works, and the index commits after that.
+
+        A large one is kept before: the index would hold its locks for long. An object whose registration failed
+        stays: the commit may have reached the database.
+        """
+        if instance.location.length > MAX_OVERLAPPED_BYTES:
+            keeping.run()
         try:
-            return self._index.register(instance, origin)
-        except VnaError:
-            self._is_index_in_doubt = True
-            log.warning(
-                "object stored but not indexed; it is not visible, and the sender was told to send again",
-                extra={"key": instance.location.key, "correlation": origin.correlation_id},
-            )
+            return self._index.register(instance, origin, keeping.run)
+        except VnaError as exc:
+            if exc is not keeping.error:
+                self._is_index_in_doubt = True
+            if keeping.is_done:
+                log.warning(
+                    "object stored but not indexed; it is not visible, and the sender was told to send again",
+                    extra={"key": instance.location.key, "correlation": origin.correlation_id},
+                )
             raise
 
     def _remove_duplicate(self, location: Location) -> None:

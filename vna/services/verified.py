@@ -24,8 +24,20 @@ class VerifiedReader(WrappedReader):
         self._hasher.update(data)
         self._left -= len(data)
         if self._left == 0 and data and self._hasher.hexdigest() != self._digest.value:
-            raise Corrupt(
-                f"stored object {self._name} is damaged: its {self._digest.algorithm} digest differs from "
-                "the one at its reception; restore it, or send the instance again"
-            )
+            raise _damaged(self._name, self._digest)
         return data
+
+
+def check_digest(data: bytes, digest: Digest, name: str) -> None:
+    """Raises Corrupt when `data`, the whole object `name`, is not what was stored."""
+    hasher = new_hasher(digest.algorithm)
+    hasher.update(data)
+    if hasher.hexdigest() != digest.value:
+        raise _damaged(name, digest)
+
+
+def _damaged(name: str, digest: Digest) -> Corrupt:
+    return Corrupt(
+        f"stored object {name} is damaged: its {digest.algorithm} digest differs from "
+        "the one at its reception; restore it, or send the instance again"
+    )

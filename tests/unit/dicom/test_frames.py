@@ -257,3 +257,10 @@ def test_encapsulated_pixel_data_in_a_native_syntax_and_the_reverse() -> None:
     stream = Typed("OB", SOI + bytes(6))
     raw = read_header(samples.multiframe(2, transfer_syntax_uid=JPEG_BASELINE, PixelData=stream))
     assert raw.frames is None
+
+
+def test_fragments_are_counted_no_further_than_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vna.dicom.frames.MAX_FRAGMENTS", 10)
+    whole = samples.encapsulated([[b"ab"]] * 50, table=b"")
+    header = read_header(whole)
+    assert "more than 10 fragments" in " ".join(header.warnings)

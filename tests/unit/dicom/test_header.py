@@ -196,6 +196,63 @@ def test_a_private_transfer_syntax_is_explicit_little_endian() -> None:
     assert header.warnings == ()
 
 
+GE_PRIVATE = "1.2.840.113619.5.2"
+
+
+@pytest.mark.parametrize("label", [GE_PRIVATE, "1.2.999.1", "1.3.46.670589.33.1.4.1"])
+@pytest.mark.parametrize("written", SYNTAXES)
+@pytest.mark.parametrize("with_pixels", [True, False])
+def test_a_private_transfer_syntax_is_never_relabelled(
+    label: str, written: str, with_pixels: bool
+) -> None:
+    """Only the vendor knows what else it means: for GE's, that pixel data are big endian."""
+    meta = file_meta(SECONDARY_CAPTURE, "1.2.3.4.5", label)
+    pixels = samples.image() | {"PixelData": Typed("OW", bytes(16))} if with_pixels else {}
+    header = read_header(meta + samples.dataset(elements(**pixels), written))
+    assert header.transfer_syntax_uid == label
+    assert header.uids == UIDS
+    assert value(header, "00100010") == [{"Alphabetic": "Doe^Jane"}]
+    as_expected = IMPLICIT if label == GE_PRIVATE else EXPLICIT
+    is_odd = any("dataset of" in warning for warning in header.warnings)
+    assert is_odd == (written != as_expected)
+    if written == DEFLATED:
+        assert f"dataset of {label} is deflated" in header.warnings
+        assert header.layout.pixel_offset == -1
+
+
+@pytest.mark.parametrize(
+    ("label", "written", "kept"),
+    [
+        ("1.2.840.10008.1.2.4.94", IMPLICIT, "1.2.840.10008.1.2.4.94"),
+        ("1.2.840.10008.1.2.4.94", DEFLATED, "1.2.840.10008.1.2.4.95"),
+        ("1.2.840.10008.1.2.4.95", EXPLICIT, "1.2.840.10008.1.2.4.94"),
+        ("1.2.840.10008.1.2.4.205", EXPLICIT, "1.2.840.10008.1.2.4.204"),
+        (JPEG_BASELINE, DEFLATED, JPEG_BASELINE),
+        (JPEG_BASELINE, BIG_ENDIAN, JPEG_BASELINE),
+    ],
+)
+def test_a_label_that_tells_of_pixels_keeps_telling_of_them(
+    label: str, written: str, kept: str
+) -> None:
+    meta = file_meta(SECONDARY_CAPTURE, "1.2.3.4.5", label)
+    header = read_header(meta + samples.dataset(elements(), written))
+    assert header.transfer_syntax_uid == kept
+    assert header.uids == UIDS
+    assert header.warnings
+
+
+@pytest.mark.parametrize("label", [IMPLICIT, GE_PRIVATE])
+@pytest.mark.parametrize("vr", [b"OB", b"SQ", b"UI"])
+def test_a_length_that_looks_like_a_vr_is_a_length(label: str, vr: bytes) -> None:
+    """The first element of an implicit dataset may be as long as "OB" reads."""
+    length = int.from_bytes(vr, "little")
+    first = b"\x08\0\x01\0" + length.to_bytes(4, "little") + bytes(length)
+    meta = file_meta(SECONDARY_CAPTURE, "1.2.3.4.5", label)
+    header = read_header(meta + first + samples.dataset(elements(), IMPLICIT))
+    assert (header.transfer_syntax_uid, header.uids) == (label, UIDS)
+    assert not any("written in" in warning for warning in header.warnings)
+
+
 @pytest.mark.parametrize("uid", [EXPLICIT, IMPLICIT])
 def test_meta_and_command_elements_in_front_of_the_dataset(uid: str) -> None:
     meta = file_meta(SECONDARY_CAPTURE, "1.2.3.4.5", uid)

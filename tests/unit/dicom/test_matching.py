@@ -10,9 +10,67 @@ from vna.dicom import times
 from vna.dicom.matching import MATCHABLE_VRS, RANGE_VRS, WILDCARD_VRS, parse_match
 from vna.dicom.query_keys import keys_of_identifier, keys_of_parameters
 from vna.errors import InvalidQuery
-from vna.model.query import AnyOf, Filter, ItemMatch, Match, Range, SingleValue, Wildcard
+from vna.model.query import (
+    AnyOf,
+    Filter,
+    ItemMatch,
+    JsonElement,
+    Match,
+    MomentRange,
+    OneOf,
+    Range,
+    SingleValue,
+    Wildcard,
+)
 
 STUDY_DATE = 0x00080020
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "expected"),
+    [
+        (
+            "20060705-20060707",
+            "1000-1800",
+            MomentRange("20060705100000.000000", "20060707180059.999999"),
+        ),
+        ("-20060707", "-1800", MomentRange(None, "20060707180059.999999")),
+        ("20060705-", "10-", MomentRange("20060705100000.000000", None)),
+        (
+            "20060705-20060705",
+            "101500.5-101500.5",
+            MomentRange("20060705101500.500000", "20060705101500.599999"),
+        ),
+        ("20060705", "1000-1800", None),
+        ("20060705-20060707", "1000", None),
+        ("20060705-", "-1800", None),
+        ("20060705-20060707", "10-", None),
+        ("-", "-", None),
+        ("20060705-20060707", "", None),
+    ],
+)
+def test_ranges_of_one_form_are_combined(
+    date: str, time: str, expected: MomentRange | None
+) -> None:
+    keys: dict[str, JsonElement] = {
+        "00080020": {"vr": "DA", "Value": [date]},
+        "00080030": {"vr": "TM", "Value": [time]},
+        "00080060": {"vr": "CS", "Value": ["CT"]},
+    }
+    apart = keys_of_identifier(keys).filters
+    together = keys_of_identifier(keys, combine_datetime=True).filters
+    if expected is None:
+        assert together == apart
+    else:
+        assert together == (
+            Filter(STUDY_DATE, expected),
+            Filter(0x00080060, SingleValue("CT")),
+        )
+
+
+@pytest.mark.parametrize("text", ["a\\*", "*\\b", "a\\**\\b?"])
+def test_a_lone_star_in_a_list_matches_everything(text: str) -> None:
+    assert parse_match("LO", text) is None
 
 
 @pytest.mark.parametrize("vr", sorted(MATCHABLE_VRS))
@@ -41,6 +99,9 @@ def test_nothing_and_stars_are_universal_for_every_vr(vr: str, text: str) -> Non
         ("PN", "^", SingleValue("^")),
         ("CS", "CT\\MR", AnyOf(("CT", "MR"))),
         ("CS", "M*", Wildcard("M*")),
+        ("LO", "a*\\b\\a**", OneOf((Wildcard("a*"), SingleValue("b")))),
+        ("CS", "M?\\CT", OneOf((Wildcard("M?"), SingleValue("CT")))),
+        ("PN", "Doe*\\Roe^", OneOf((Wildcard("Doe*"), SingleValue("Roe")))),
         ("UI", "1.2.3\0", SingleValue("1.2.3")),
         ("UI", "1.2\\1.3\\1.2", AnyOf(("1.2", "1.3"))),
         ("UI", "1.2\\", SingleValue("1.2")),
@@ -153,7 +214,8 @@ def test_date_times_know_an_offset_from_a_range(
         ("DS", "nan"),
         ("DS", "1e999"),
         ("AT", "PatientID"),
-        ("LO", "a*\\b"),
+        ("UI", "1.2\\*"),
+        ("DA", "20240131\\*"),
         ("OB", "x"),
     ],
 )

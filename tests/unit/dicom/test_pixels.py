@@ -21,7 +21,7 @@ from pydicom.uid import UID
 from tests import samples
 from tests.samples import BIG_ENDIAN, EXPLICIT, IMPLICIT, JPEG_BASELINE, MPEG4, RLE, Typed
 from tests.unit.dicom.rle_frames import rle_frame
-from vna.dicom.envelope import find_syntax, read_envelope
+from vna.dicom.envelope import GE_PRIVATE_UID, find_syntax, read_envelope
 from vna.dicom.pixels import (
     can_transcode,
     transcode,
@@ -308,7 +308,15 @@ def test_deflated_one_bit_frames_run_on_without_padding() -> None:
 
 
 @pytest.mark.parametrize(
-    "syntax", [MPEG4, "1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.110", "1.2.3.4", "2.25.1"]
+    "syntax",
+    [
+        MPEG4,
+        "1.2.840.10008.1.2.4.94",
+        "1.2.840.10008.1.2.4.110",
+        "1.2.3.4",
+        "2.25.1",
+        GE_PRIVATE_UID,
+    ],
 )
 def test_a_syntax_without_decoder_names_what_is_stored(syntax: str) -> None:
     data = samples.encapsulated([[b"\0\0"]], transfer_syntax_uid=syntax)
