@@ -67,7 +67,9 @@ class StorageBackend(Protocol):
         """Store `size` bytes of `source`, read from its position, under a new `key`.
 
         Atomic and durable: after return the whole object survives a crash; after an exception nothing is
-        visible. Raises InvalidKey, ObjectExists, IntegrityError (size or digest differ), BackendFull,
+        visible. A source may have an attribute `vouched`, the digest of all its bytes as the caller computed it
+        from where they lie in memory: equal to `digest` and from position 0 on, the bytes need not be hashed
+        again. Raises InvalidKey, ObjectExists, IntegrityError (size or digest differ), BackendFull,
         BackendUnavailable.
         """
         ...

@@ -11,6 +11,7 @@ from typing import BinaryIO, Self
 
 from storage_backends.base import Digest, ObjectInfo, ObjectReader, resolve_range
 from storage_backends.digests import Hasher, check_digest, new_hasher
+from storage_backends.direct import write_all
 from storage_backends.directories import DirectoryCache, make_root, rename_without_replacing
 from storage_backends.errors import (
     BackendUnavailable,
@@ -49,10 +50,8 @@ class FilesystemBackend:
     def put(self, key: str, source: BinaryIO, *, size: int, digest: Digest) -> ObjectInfo:
         """See StorageBackend.put. A source with `getbuffer` is written from where it lies."""
         folders, name = split_key(key)
-        hasher = new_hasher(digest.algorithm)
         with translated(self.name, key), self._new_file() as file:
-            _fill(file.fd, key, source, size, hasher)
-            check_digest(key, hasher, digest)
+            _fill(file.fd, key, source, size, digest)
             os.fsync(file.fd)
             self._publish(key, (file.dir_fd, file.name), folders, name)
             return ObjectInfo(key, size, os.fstat(file.fd).st_mtime)
@@ -233,19 +232,22 @@ class FileReader:
         self.close()
 
 
-def _fill(fd: int, key: str, source: BinaryIO, size: int, hasher: Hasher) -> None:
-    """Write `size` bytes of `source`, hashing them; a buffer in memory is used where it lies."""
+def _fill(fd: int, key: str, source: BinaryIO, size: int, digest: Digest) -> None:
+    """Write `size` bytes of `source` and check them; a buffer in memory is used where it lies."""
     get_buffer = getattr(source, "getbuffer", None)
     if get_buffer is None:
+        hasher = new_hasher(digest.algorithm)
         _copy(fd, key, source, size, hasher)
+        check_digest(key, hasher, digest)
         return
     position = source.tell()
-    with get_buffer() as view:
-        data = view[position : position + size]
-        with data:
-            _check_length(key, size, len(data))
+    with get_buffer() as view, view[position : position + size] as data:
+        _check_length(key, size, len(data))
+        if position or getattr(source, "vouched", None) != digest or len(view) != size:
+            hasher = new_hasher(digest.algorithm)
             hasher.update(data)
-            _write(fd, data)
+            check_digest(key, hasher, digest)
+        write_all(fd, data)
     source.seek(position + size)
 
 
@@ -256,7 +258,7 @@ def _copy(fd: int, key: str, source: BinaryIO, size: int, hasher: Hasher) -> Non
         if not data:
             break
         hasher.update(data)
-        _write(fd, memoryview(data))
+        write_all(fd, memoryview(data), size - missing)
         missing -= len(data)
     _check_length(key, size, size - missing)
 
@@ -264,9 +266,3 @@ def _copy(fd: int, key: str, source: BinaryIO, size: int, hasher: Hasher) -> Non
 def _check_length(key: str, size: int, found: int) -> None:
     if found != size:
         raise IntegrityError(f"object {key!r}: {size} bytes announced, {found} came")
-
-
-def _write(fd: int, data: memoryview) -> None:
-    done = 0
-    while done < len(data):
-        done += os.write(fd, data[done:] if done else data)

@@ -8,7 +8,9 @@ import os
 import re
 import secrets
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 _LOCK_SUFFIX = ".lock"
@@ -22,8 +24,12 @@ class ScratchFile:
 
     fd: int
     name: str
-    path: Path
+    folder: Path
     dir_fd: int
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,7 @@ class _Session:
     path: Path
     dir_fd: int
     lock_fd: int
+    numbers: Iterator[int]
 
 
 class Scratch:
@@ -97,10 +104,10 @@ class Scratch:
 
 
 def _create_in(session: _Session, mode: int) -> ScratchFile:
-    name = secrets.token_hex(16)
+    name = f"{next(session.numbers):016x}"
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(name, flags, mode, dir_fd=session.dir_fd)
-    return ScratchFile(fd, name, session.path / name, session.dir_fd)
+    return ScratchFile(fd, name, session.path, session.dir_fd)
 
 
 def _new_session(parent: Path) -> _Session:
@@ -111,7 +118,9 @@ def _new_session(parent: Path) -> _Session:
         if lock_fd is None:  # a sweep was quicker than our lock
             continue
         path.mkdir(mode=0o700)
-        return _Session(os.getpid(), path, os.open(path, os.O_RDONLY | os.O_DIRECTORY), lock_fd)
+        return _Session(
+            os.getpid(), path, os.open(path, os.O_RDONLY | os.O_DIRECTORY), lock_fd, count()
+        )
     raise OSError(f"cannot make a working directory under {parent}")
 
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import io
 import os
 
+from storage_backends.base import Digest
+
 
 class MemoryStream(io.RawIOBase):
-    """A stream over memory that also shows it whole, as io.BytesIO does, to save copies."""
+    """A stream over memory that also shows it whole, as io.BytesIO does, to save copies.
 
-    def __init__(self, view: memoryview) -> None:
+    `vouched`: the digest of all its bytes, made by whoever filled the memory; see StorageBackend.put.
+    """
+
+    def __init__(self, view: memoryview, vouched: Digest | None = None) -> None:
         self._view = view
+        self.vouched = vouched
         self._position = 0
 
     def getbuffer(self) -> memoryview:

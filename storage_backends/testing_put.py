@@ -10,6 +10,7 @@ from typing import BinaryIO, cast
 
 from storage_backends.digests import digest_of
 from storage_backends.errors import IntegrityError, InvalidKey, ObjectExists, StorageError
+from storage_backends.streams import MemoryStream
 from storage_backends.testing_tools import (
     INVALID_KEYS,
     SIZES,
@@ -68,6 +69,35 @@ class PutContract(ContractCase):
             with raises(IntegrityError):
                 self.backend.put("wrong", io.BytesIO(data), size=len(data), digest=digest_of(b"!"))
             self.assert_absent("wrong")
+
+    def test_put_takes_a_source_whose_digest_is_vouched_for(self) -> None:
+        for number, size in enumerate(SIZES):
+            data = sample(size)
+            source = cast("BinaryIO", MemoryStream(memoryview(data), vouched=digest_of(data)))
+            self.backend.put(f"vouched/{number}", source, size=size, digest=digest_of(data))
+            assert read(self.backend, f"vouched/{number}") == data
+            assert source.tell() == size
+
+    def test_what_is_vouched_for_must_be_what_is_announced(self) -> None:
+        data, part = sample(100_000), sample(100_000)[5:]
+        for vouched, start, announced in (
+            (digest_of(data), 0, digest_of(b"other")),
+            (digest_of(b"other"), 0, digest_of(data[:5])),
+            (digest_of(data), 5, digest_of(data)),
+        ):
+            source = cast("BinaryIO", MemoryStream(memoryview(data), vouched=vouched))
+            source.seek(start)
+            with raises(IntegrityError):
+                self.backend.put("vouched", source, size=len(data) - start, digest=announced)
+            self.assert_absent("vouched")
+        source = cast("BinaryIO", MemoryStream(memoryview(data), vouched=digest_of(data)))
+        source.seek(5)
+        self.backend.put("vouched", source, size=len(part), digest=digest_of(part))
+        assert read(self.backend, "vouched") == part
+        source.seek(0)
+        with raises(IntegrityError):
+            self.backend.put("cut", source, size=10, digest=digest_of(data))
+        self.assert_absent("cut")
 
     def test_put_refuses_a_source_that_ends_early(self) -> None:
         for source in (io.BytesIO(b"short"), cast("BinaryIO", Unseekable(b"short"))):
