@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo test fast lint format types imports dockerfile bench docs clean lock tools
+.PHONY: help run demo test fast fuzz lint format types imports dockerfile bench bench-peers conformance docs clean lock tools
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -27,6 +27,9 @@ test: $(DEV) tools ## the whole suite, all that `make bench` does not cover
 fast: $(DEV) ## unit tests only, in seconds
 	$(PYTEST) -m "not bench and not slow" tests/unit $(ARGS)
 
+fuzz: $(DEV) ## inputs that nobody thought of, for all that reads what a peer sent: a minute, or ARGS=--seconds=600
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
 lint: $(DEV) ## rules and format of the code (ruff)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,6 +50,13 @@ dockerfile: $(DEV) ## rules of the Dockerfile (hadolint)
 bench: $(DEV) ## figures of speed, each beside its floor on this machine
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
+bench-peers: $(DEV) ## the same work done by Orthanc, dcmqrscp and the archive, as ratios
+	@.ci/peers
+	$(BIN)/python -m tests.benchmarks.peers $(ARGS)
+
+conformance: $(RUN) ## write the conformance statement anew from the tables in the code
+	@$(BIN)/vna conformance --defaults --output docs
+
 docs: $(DEV) ## check that the documents agree with the code
 	$(PYTEST) -q tests/house $(ARGS)
 
@@ -58,7 +68,7 @@ lock: $(DEV) ## choose new versions of all dependencies
 
 clean: ## remove .venv and all that tools left behind; ./data stays
 	rm -rf .venv build dist bench-results *.egg-info .mypy_cache .ruff_cache .pytest_cache
-	rm -rf .hypothesis .import_linter_cache
+	rm -rf .hypothesis .fuzz .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 tools: # programs that the suite drives and pip does not have

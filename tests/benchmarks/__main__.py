@@ -9,13 +9,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
+import orjson
 
-from tests.benchmarks import floors, memory, reading, searching, storing
+from tests.benchmarks import floors, memory, plots, reading, scaling, searching, storing
 from tests.benchmarks.report import Row, keep
 from tests.e2e.process import ArchiveProcess, running_archive
 from vna.index.embedded import EmbeddedPostgres
 
-Part = Callable[[ArchiveProcess, bool], Iterator[Row]]
+Part = Callable[[Path, bool], Iterator[Row]]
+DOCUMENTS = Path("docs")
+RESULTS = Path("bench-results")
+
+
+def with_archive(measure: Callable[[ArchiveProcess, bool], Iterator[Row]]) -> Part:
+    """The part that measures one archive, which runs as it comes."""
+
+    def part(folder: Path, short: bool) -> Iterator[Row]:
+        with running_archive(folder / "data", {"VNA__LOG__LEVEL": "warning"}) as archive:
+            yield from measure(archive, short)
+
+    return part
 
 
 def store(archive: ArchiveProcess, short: bool) -> Iterator[Row]:
@@ -37,9 +50,9 @@ def read(archive: ArchiveProcess, _short: bool) -> Iterator[Row]:
     yield from reading.webs(archive)
 
 
-def search(_archive: ArchiveProcess, short: bool) -> Iterator[Row]:
+def search(folder: Path, short: bool) -> Iterator[Row]:
     """The index of a million studies."""
-    yield from searching.studies(50_000 if short else 1_000_000)
+    yield from searching.studies(folder, 50_000 if short else 1_000_000)
 
 
 def large(archive: ArchiveProcess, _short: bool) -> Iterator[Row]:
@@ -47,26 +60,42 @@ def large(archive: ArchiveProcess, _short: bool) -> Iterator[Row]:
     yield from memory.receiving(archive)
 
 
-PARTS: dict[str, Part] = {"store": store, "read": read, "search": search, "large": large}
+PARTS: dict[str, Part] = {
+    "store": with_archive(store),
+    "read": with_archive(read),
+    "search": search,
+    "large": with_archive(large),
+    scaling.STORING: scaling.storing,
+    scaling.SEARCHING: scaling.searching,
+}
 
 
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(list(PARTS)))
 @click.option("--short", is_flag=True, help="Smaller numbers, for a first look.")
 def main(parts: tuple[str, ...], short: bool) -> None:
-    """Measure PARTS (all of them by default)."""
+    """Measure PARTS (all of them by default); plots go to docs, of a short run to bench-results."""
     rows: list[Row] = []
+    failed = []
     for name in parts or tuple(PARTS):
         folder = Path(tempfile.mkdtemp(prefix="vna-bench-"))
         folder.chmod(0o755)
         try:
-            with running_archive(folder / "data", {"VNA__LOG__LEVEL": "warning"}) as archive:
-                for row in PARTS[name](archive, short):
-                    rows.append(row)
-                    click.echo(row)
+            for row in PARTS[name](folder, short):
+                rows.append(row)
+                click.echo(row)
+        except (OSError, RuntimeError, AssertionError) as exc:
+            failed.append(name)
+            click.echo(f"{name}: {type(exc).__name__}: {exc}", err=True)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    click.echo(f"kept in {keep(rows, Path('bench-results'))}")
+    path = keep(rows, RESULTS, is_whole=not short and not failed)
+    click.echo(f"kept in {path}")
+    kept = orjson.loads(path.read_bytes())["rows"]
+    for drawn in plots.draw_all(kept, RESULTS if short else DOCUMENTS):
+        click.echo(f"drawn in {drawn}")
+    if failed:
+        raise click.ClickException(f"could not be measured to the end: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

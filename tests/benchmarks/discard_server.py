@@ -57,6 +57,8 @@ class DiscardingArchive:
     query: Any = None
     retrieve: Any = None
     pixels: Any = None
+    commitments: Any = None
+    asked_commitments: Any = None
     audit: Any = None
 
     def close(self) -> None:

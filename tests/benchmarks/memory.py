@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 from tests import samples
 from tests.benchmarks.raw_client import (
@@ -19,6 +18,7 @@ from tests.benchmarks.raw_client import (
 )
 from tests.benchmarks.report import Row
 from tests.e2e.process import ArchiveProcess
+from tests.peers import usage
 
 OBJECT_BYTES = 2**30
 PARALLEL = 4
@@ -26,31 +26,10 @@ _PIECE = 131072 - 6
 _SAMPLE_SECONDS = 0.05
 
 
-def descendants(pid: int) -> list[int]:
-    """The process and all processes below it."""
-    found, pending = [], [pid]
-    while pending:
-        current = pending.pop()
-        found.append(current)
-        for task in Path(f"/proc/{current}/task").glob("*/children"):
-            try:
-                pending += map(int, task.read_text().split())
-            except OSError:
-                continue
-    return found
-
-
 def peak_of_workers(archive: ArchiveProcess) -> int:
-    """The highest resident size, in bytes, that any process of the archive has had (VmHWM)."""
+    """The highest resident size, in bytes, that any process of the archive has had."""
     assert archive.process is not None
-    peaks = []
-    for pid in descendants(archive.process.pid):
-        try:
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        except OSError:
-            continue
-        peaks += [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")]
-    return max(peaks)
+    return max(map(usage.peak_resident_bytes, usage.tree([archive.process.pid])))
 
 
 def send_large(address: tuple[str, int], number: int) -> bool:
@@ -62,8 +41,8 @@ def send_large(address: tuple[str, int], number: int) -> bool:
     connection, max_pdu = open_association(
         address, associate_request(samples.CT_IMAGE, samples.EXPLICIT)
     )
-    start = Template(header, samples.CT_IMAGE, max_pdu, numbered_uid(number), is_last=False)
-    connection.sendall(start.copy()[0])
+    start = Template(header, samples.CT_IMAGE, max_pdu, (numbered_uid(number),), is_last=False)
+    connection.sendall(start.copy().data)
     piece = bytes(min(_PIECE, (max_pdu or _PIECE + 6) - 6))
     full = struct.pack(">BxIIBB", 4, len(piece) + 6, len(piece) + 2, 1, 0) + piece
     rounds, rest = divmod(OBJECT_BYTES, len(piece))

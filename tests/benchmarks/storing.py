@@ -9,13 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests import samples
-from tests.benchmarks import floors
+from tests.benchmarks import floors, objects
 from tests.benchmarks.raw_client import (
     Load,
     associate_request,
     dataset_with_uid_zero,
-    file_meta_length,
-    numbered_uid,
     open_association,
     release,
     run_load,
@@ -30,8 +28,8 @@ Address = tuple[str, int]
 
 def small_dataset() -> tuple[bytes, str]:
     """An object of about 3 KiB whose SOP Instance UID is number zero, and its SOP class."""
-    file = samples.ct(sop_instance_uid=numbered_uid(0), rows=4, columns=4)
-    return file[file_meta_length(file) :], samples.CT_IMAGE
+    small = objects.small()
+    return small.dataset, small.sop_class_uid
 
 
 def stores(

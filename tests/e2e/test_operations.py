@@ -122,7 +122,7 @@ def test_sigterm_finishes_what_is_being_stored_and_takes_nothing_new(tmp_path: P
     dataset, sop_class = dataset_with_uid_zero()
     request = associate_request(sop_class, samples.EXPLICIT)
     connection, max_pdu = open_association(("127.0.0.1", archive.dicom_port), request)
-    message, _ = Template(dataset, sop_class, max_pdu).copy()
+    message = Template(dataset, sop_class, max_pdu).copy().data
     connection.sendall(message[: len(message) // 2])
     archive.process.send_signal(signal.SIGTERM)
     await_refusal(archive.dicom_port)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.house.project import ROOT, read
 
-SCRIPTS = ["apt-install", "install", "run", "tools", "venv"]
+SCRIPTS = ["apt-install", "install", "peers", "run", "tools", "venv"]
 
 
 class Machine:
@@ -138,7 +138,34 @@ def test_missing_tools_are_named_and_do_not_stop_the_tests(machine: Machine) -> 
     assert "skipped" in done.stderr
 
 
-VERBS = ["lint", "types", "imports", "dockerfile"]
+def test_missing_peers_are_named_and_the_services_of_others_stay(machine: Machine) -> None:
+    machine.program("dpkg-query", "exit 1")
+    done = machine.run("peers")
+    assert done.returncode == 1
+    assert "apt-get install orthanc orthanc-postgresql orthanc-dicomweb dcmtk" in done.stderr
+
+
+@pytest.mark.parametrize("before", ["#!/bin/sh\nexit 104\n", ""])
+def test_peers_are_installed_while_no_service_may_start(machine: Machine, before: str) -> None:
+    policy = machine.folder / "policy-rc.d"
+    if before:
+        policy.write_text(before, encoding="utf-8")
+    machine.program("id", "echo 0")
+    machine.program("dpkg-query", f'test -e "{machine.folder}/installed" && echo installed')
+    machine.program("systemctl", f'echo "$@" >>"{machine.folder}/systemctl"')
+    machine.program(
+        "apt-get",
+        f'if [ "$1" = install ]; then cp "{policy}" "{machine.folder}/installed"; fi',
+    )
+    done = machine.run("peers", POLICY=str(policy))
+    assert done.returncode == 0, done.stderr
+    assert "exit 101" in (machine.folder / "installed").read_text(encoding="utf-8")
+    assert "disable orthanc" in (machine.folder / "systemctl").read_text(encoding="utf-8")
+    assert (policy.read_text(encoding="utf-8") if policy.exists() else "") == before
+    assert not list(machine.folder.glob("policy-rc.d.*"))
+
+
+VERBS = ["lint", "types", "imports", "dockerfile", "fuzz"]
 
 
 def test_everything_is_checked_and_the_suite_comes_last(machine: Machine) -> None:

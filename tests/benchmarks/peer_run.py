@@ -1,0 +1,94 @@
+"""Goes through the tasks of the comparison: fills, warms up, takes turns, keeps what failed from what did not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tests.benchmarks.comparison import Comparison
+from tests.benchmarks.peer_tasks import FILLS, Size, Task
+from tests.peers.peer import Peer, tail
+
+_TOLD_OF_EVERY = 10_000
+Figures = dict[str, list[tuple[float, ...]]]
+
+
+@dataclass
+class Run:
+    """Measures until `deadline` (of the monotonic clock); rows that come later have no figures."""
+
+    peers: Sequence[Peer]
+    size: Size
+    deadline: float
+    progress: Callable[[str], None]
+    filled: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def rows(self, tasks: Sequence[Task]) -> Iterator[Comparison]:
+        """The rows of each task as they are done."""
+        for task in tasks:
+            failures: dict[str, str] = {}
+            if task.needs:
+                failures = self._fill(task.needs)
+            if self._is_late():
+                failures = {peer.name: "no time was left" for peer in self.peers}
+            yield from self._compare(task, failures)
+
+    def _is_late(self) -> bool:
+        return time.monotonic() > self.deadline
+
+    def _fill(self, needs: str) -> dict[str, str]:
+        """Bring in what a task needs, once a run; what went wrong, by peer, fails every task that needs it."""
+        for peer in self.peers:
+            if (needs, peer.name) not in self.filled:
+                started = time.monotonic()
+                failure = self._attempt(peer, lambda peer=peer: self._fill_one(needs, peer))  # type: ignore[misc]
+                self.filled[needs, peer.name] = failure
+                said = failure or f"filled in {time.monotonic() - started:.0f} s"
+                self.progress(f"{needs} in {peer.name}: {said}")
+        failures = {peer.name: self.filled[needs, peer.name] for peer in self.peers}
+        return {name: failure for name, failure in failures.items() if failure}
+
+    def _fill_one(self, needs: str, peer: Peer) -> None:
+        for done in FILLS[needs](peer, self.size):
+            if done % _TOLD_OF_EVERY == 0:
+                self.progress(f"{needs} in {peer.name}: {done}")
+            if self._is_late():
+                raise TimeoutError(f"no time was left to fill the {needs}")
+
+    def _compare(self, task: Task, failures: dict[str, str]) -> Iterator[Comparison]:
+        figures: Figures = {peer.name: [] for peer in self.peers}
+        if task.warms_up:
+            self._round(task, self.size.warming(), failures, {peer.name: [] for peer in self.peers})
+        for number in range(self.size.rounds):
+            self._round(task, self.size, failures, figures, number)
+        for position, work in enumerate(task.rows):
+            by_peer = {
+                name: [figure[position] for figure in rounds] for name, rounds in figures.items()
+            }
+            yield Comparison(work, by_peer, failures)
+
+    def _round(
+        self, task: Task, size: Size, failures: dict[str, str], figures: Figures, number: int = 0
+    ) -> None:
+        """Each peer once; who begins changes from round to round."""
+        start = number % len(self.peers)
+        for peer in (*self.peers[start:], *self.peers[:start]):
+            if peer.name in failures:
+                continue
+
+            def measure(peer: Peer = peer) -> None:
+                figures[peer.name].append(task.measure(peer, size))
+
+            if failure := self._attempt(peer, measure):
+                failures[peer.name] = failure
+
+    def _attempt(self, peer: Peer, work: Callable[[], None]) -> str:
+        """What went wrong, empty when nothing did; what the peer has to say about it is shown."""
+        try:
+            work()
+        except (OSError, RuntimeError, ValueError) as exc:
+            if peer.log is not None:
+                self.progress(f"the end of the log of {peer.name}:\n{tail(peer.log)}")
+            return f"{type(exc).__name__}: {exc}"
+        return ""
