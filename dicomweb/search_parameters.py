@@ -52,9 +52,6 @@ _INSTANCE = frozenset(
     }
 )
 
-_NOT_FUZZY = (
-    "The fuzzymatching parameter is not supported. Only literal matching has been performed."
-)
 _MAX_NUMBER = 2**31 - 1
 
 
@@ -85,6 +82,7 @@ def read_search(parameters: Iterable[tuple[str, str]], level: Level, within: Wit
         return_tags=_return_tags(level, within, matched, control.get("includefield", [])),
         limit=_number("limit", control),
         offset=_number("offset", control) or 0,
+        fuzzy=_is_true(control, "fuzzymatching"),
     )
     return Search(query, tuple(_warnings(matched, control)), bool(within.study_instance_uid))
 
@@ -150,8 +148,6 @@ def _number(name: str, control: Mapping[str, list[str]]) -> int | None:
 
 
 def _warnings(matched: QueryKeys, control: Mapping[str, list[str]]) -> Iterable[str]:
-    if _is_true(control, "fuzzymatching"):
-        yield _NOT_FUZZY
     for name in ("emptyvaluematching", "multiplevaluematching"):
         if _is_true(control, name):
             yield f"The {name} parameter is not supported and has been ignored."

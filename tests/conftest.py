@@ -23,7 +23,8 @@ _TEMPLATE = "template_vna"
 _FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 _CLEAN = """
     DELETE FROM location; DELETE FROM conflict; DELETE FROM instance; DELETE FROM series;
-    DELETE FROM study; DELETE FROM patient; DELETE FROM audit
+    DELETE FROM study; DELETE FROM patient; DELETE FROM audit; DELETE FROM commitment;
+    DELETE FROM commitment_asked; DELETE FROM procrastinate_jobs; DELETE FROM procrastinate_workers
 """
 
 

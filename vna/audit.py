@@ -18,6 +18,10 @@ class AuditAction(StrEnum):
     INSTANCE_HEALED = "instance.healed"
     INSTANCE_REFUSED = "instance.refused"
     INSTANCES_RETRIEVED = "instances.retrieved"
+    COMMITMENT_REQUESTED = "commitment.requested"
+    COMMITMENT_REPORTED = "commitment.reported"
+    COMMITMENT_PARKED = "commitment.parked"
+    ASSOCIATION_IDENTIFIED = "association.identified"
     ASSOCIATION_REJECTED = "association.rejected"
     ARCHIVE_STARTED = "archive.started"
 

@@ -37,6 +37,16 @@ class Corrupt(VnaError):
     """Stored bytes are no longer what they were; the message names the object."""
 
 
+class RetryLater(VnaError):
+    """A background job has to wait for `seconds`: nothing went wrong."""
+
+    transient = True
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"again in {seconds:.1f} s")
+        self.seconds = seconds
+
+
 class Unavailable(VnaError):
     """The database or the storage does not answer now; the same request may succeed later."""
 

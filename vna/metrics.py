@@ -38,6 +38,20 @@ HTTP_SECONDS = Histogram(
     ["route", "status"],
     buckets=_SECONDS,
 )
+JOBS = Gauge(
+    "vna_jobs", "Background jobs, by name and state", ["job", "state"], multiprocess_mode="livemax"
+)
+JOBS_DONE = Counter(
+    "vna_jobs_done_total", "Runs of background jobs, by name and outcome", ["job", "outcome"]
+)
+JOB_SECONDS = Histogram(
+    "vna_job_seconds", "Runs of background jobs that went well", ["job"], buckets=_SECONDS
+)
+COMMITMENTS = Counter(
+    "vna_commitments_total",
+    "Storage commitment requests that came to an end, by outcome",
+    ["outcome"],
+)
 STORAGE_SECONDS = Histogram(
     "vna_storage_seconds",
     "Calls of the storage backend",

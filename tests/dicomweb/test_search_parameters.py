@@ -120,7 +120,6 @@ def test_empty_numbers_are_none() -> None:
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("fuzzymatching=true", "fuzzymatching"),
         ("emptyvaluematching=true", "emptyvaluematching"),
         ("00091001=x", "0009,1001"),
     ],
@@ -128,6 +127,12 @@ def test_empty_numbers_are_none() -> None:
 def test_what_cannot_be_done_is_said(text: str, word: str) -> None:
     (warning,) = search(text).warnings
     assert word in warning
+
+
+def test_fuzzy_matching_is_passed_on() -> None:
+    assert search("fuzzymatching=true").query.fuzzy
+    assert not search("fuzzymatching=false").query.fuzzy
+    assert not search("").query.fuzzy
 
 
 def test_the_path_narrows_and_is_not_split() -> None:

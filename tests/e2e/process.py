@@ -64,9 +64,9 @@ class ArchiveProcess:
                 env={**os.environ, **self.environment},
                 start_new_session=True,
             )
-        self._await_ready()
+        self.await_ready()
 
-    def _await_ready(self) -> None:
+    def await_ready(self) -> None:
         assert self.process is not None
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:

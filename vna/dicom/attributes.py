@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
@@ -54,6 +55,7 @@ def lookup(name: str) -> tuple[int, str] | None:
     return tag, vr_of(tag)
 
 
+@lru_cache(maxsize=8192)
 def vr_of(tag: int) -> str:
     """The VR that PS3.6 gives `tag` (the first of several), UN when it gives none."""
     try:

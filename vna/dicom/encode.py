@@ -82,7 +82,6 @@ class _DoesNotFit(Exception):
 class _Head:
     """What stands in front of a value: `data` without the length, which has 32 bits if `is_long`."""
 
-    key: str
     vr: str
     data: bytes
     padding: bytes
@@ -116,6 +115,21 @@ class _TextWriter:
         return text.encode("utf-8", "replace")  # a lone surrogate is no character
 
 
+def _plain_value(element: JsonElement, vr: str) -> bytes | None:
+    """The one ASCII value of a text element, or none, as nearly all have; None: it takes more."""
+    values = element.get("Value")
+    if not values:
+        return b""
+    if not isinstance(values, list) or len(values) > 1:
+        return None
+    only = values[0]
+    if type(only) is dict and vr == "PN" and len(only) == 1:
+        only = only.get("Alphabetic")
+    if type(only) is str and only.isascii() and only[-1:] != "=":
+        return only.encode()
+    return b"%d" % only if type(only) is int and vr == "IS" else None
+
+
 class _Writer:
     """Writes elements in one of the uncompressed transfer syntaxes."""
 
@@ -142,31 +156,24 @@ class _Writer:
         self, keys: Iterable[str], attributes: Mapping[str, JsonElement], text: _TextWriter
     ) -> list[bytes]:
         parts: list[bytes] = []
-        take_plain = text.takes_ascii
+        head_of, order = self._head, self._order
         for key in keys:
             if key < "0003":
                 continue
             element = attributes[key]
             vr = element.get("vr")
-            head = self._head(key, vr if isinstance(vr, str) else "UN")
-            values = element.get("Value")
-            if take_plain and head.is_text and isinstance(values, list) and len(values) == 1:
-                only = values[0]
-                if type(only) is str and only.isascii():  # nearly every element is such a one
-                    self._append(parts, head, only.encode())
-                    continue
-            self._append(parts, head, self._value(head.vr, element, text))
+            head = head_of(key, vr if isinstance(vr, str) else "UN")
+            value = _plain_value(element, head.vr) if head.is_text and text.takes_ascii else None
+            if value is None:
+                value = self._value(head.vr, element, text)
+            size = len(value)
+            if size & 1:
+                value += head.padding
+                size += 1
+            if size > _SHORT_LIMIT and not head.is_long:
+                head = head_of(key, "UN")  # PS3.5 6.2.2: what a short VR can't hold
+            parts += (head.data, size.to_bytes(4 if head.is_long else 2, order), value)
         return parts
-
-    def _append(self, parts: list[bytes], head: _Head, value: bytes) -> None:
-        size = len(value)
-        if size & 1:
-            value += head.padding
-            size += 1
-        if size > _SHORT_LIMIT and not head.is_long:
-            head = self._head(head.key, "UN")  # PS3.5 6.2.2: what a short VR can't hold
-        length = size.to_bytes(4 if head.is_long else 2, self._order)
-        parts += (head.data, length, value)
 
     def _make_head(self, key: str, vr: str) -> _Head:
         if vr not in _ALL_VRS:
@@ -175,7 +182,7 @@ class _Writer:
         if not self._is_implicit:
             data += vr.encode("ascii") + (b"\0\0" if is_long else b"")
         padding = b"\0" if vr in NUL_PADDED_VRS else b" "
-        return _Head(key, vr, data, padding, is_long=is_long, is_text=vr in TEXT_VRS)
+        return _Head(vr, data, padding, is_long=is_long, is_text=vr in TEXT_VRS)
 
     def _tag(self, key: str) -> bytes:
         number = bytes.fromhex(key)
