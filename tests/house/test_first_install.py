@@ -131,10 +131,12 @@ def test_missing_tools_are_named_and_do_not_stop_the_tests(machine: Machine) -> 
     for place in ("/usr/bin/$name", "/usr/local/bin/$name"):
         assert place in text
         text = text.replace(place, "/nowhere/$name")
+    text = text.replace("/usr/bin/python3", "/nowhere/python3")
     script.write_text(text, encoding="utf-8")
     done = machine.run("tools")
     assert done.returncode == 0
     assert "DCMTK is missing (as root: apt-get install dcmtk)" in done.stderr
+    assert "odil is missing (as root: apt-get install python3-odil)" in done.stderr
     assert "skipped" in done.stderr
 
 
