@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from gunicorn.http import message
 
-from vna.processes import ArchiveLogger, forget_metrics_of, leave_interrupts_to_parent
+import dicomweb.wsgi  # noqa: F401 – loaded here, in the master, so that its workers share the memory
+from vna.processes import (
+    ArchiveLogger,
+    forget_metrics_of,
+    leave_interrupts_to_parent,
+    share_memory,
+)
 
 MAX_REQUEST_LINE = 64 * 1024
 """In bytes: a search for a thousand UIDs is one line. gunicorn knows 8 KiB or no bound at all."""
@@ -23,6 +29,7 @@ accesslog = None
 control_socket_disable = True  # it lies in the home directory, where two archives would meet
 logger_class = ArchiveLogger
 loglevel = "warning"
+pre_fork = share_memory
 child_exit = forget_metrics_of
 when_ready = leave_interrupts_to_parent
 post_worker_init = leave_interrupts_to_parent

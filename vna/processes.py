@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from typing import Any
@@ -18,6 +19,11 @@ def leave_interrupts_to_parent(_process: Any) -> None:
     """A hook for gunicorn's masters and workers: Ctrl-C reaches them too, but the parent stops them in order."""
     if PARENT_VARIABLE in os.environ:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def share_memory(_arbiter: Any, _worker: Any) -> None:
+    """A hook for gunicorn, before a fork: what is loaded stays common to all processes, untouched by the collector."""
+    gc.freeze()
 
 
 def forget_metrics_of(_server: Any, worker: Any) -> None:

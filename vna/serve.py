@@ -14,17 +14,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
-from vna.bootstrap import build
 from vna.bootstrap_database import prepare_data_dir
 from vna.config import Config, check_exposure
 from vna.errors import ConfigError, Unavailable
 from vna.index.embedded import EmbeddedPostgres
 from vna.parent import PARENT_VARIABLE, die_with_parent
 from vna.processes import METRICS_VARIABLE, forget_metrics
+from vna.rehearsal import rehearse
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +43,6 @@ def serve(config: Config, role: str, environment: Mapping[str, str]) -> int:
     Raises ConfigError, Unavailable before anything listens.
     """
     check_exposure(config, role)
-    if role in {"all", "dimse"}:
-        from vna.scp.credentials import check_credentials
-
-        check_credentials(config.dimse)
     if role == "all":
         return Supervisor(config, environment).run()
     die_with_parent()
@@ -58,8 +54,11 @@ def serve(config: Config, role: str, environment: Mapping[str, str]) -> int:
 
 
 def _run_dimse(config: Config) -> int:
+    from vna.bootstrap import build
+    from vna.scp.credentials import check_credentials
     from vna.scp.serve import DimseApplication
 
+    check_credentials(config.dimse)
     DimseApplication(config, build).run()
     return 0
 
@@ -98,19 +97,26 @@ class Supervisor:
         for door, host, port in self._doors():
             check_port_is_free(door, host, port)
         data_dir = prepare_data_dir(self.config)
-        with only_server(data_dir), metrics_directory() as metrics, build(self.config) as archive:
+        with (
+            only_server(data_dir),
+            metrics_directory() as metrics,
+            running_postgres(self.config, data_dir) as postgres,
+        ):
+            url = self.config.database.url if postgres is None else postgres.url
+            database = replace(self.config.database, url=url)
+            rehearse(replace(self.config, database=database))
             variables = {
                 **os.environ,
                 **self.environment,
                 PARENT_VARIABLE: str(os.getpid()),
                 METRICS_VARIABLE: str(metrics),
                 "VNA__ARCHIVE__DATA_DIR": str(data_dir),
-                "VNA__DATABASE__URL": archive.database.url,
+                "VNA__DATABASE__URL": url,
             }
             for name in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(name, self._stop)
             try:
-                return self._supervise(variables, archive.embedded)
+                return self._supervise(variables, postgres)
             finally:
                 self._stop_children()
 
@@ -193,6 +199,16 @@ class Supervisor:
                 log.warning("%s did not drain in time and is killed", door)
                 child.kill()
                 child.wait()
+
+
+@contextlib.contextmanager
+def running_postgres(config: Config, data_dir: Path) -> Iterator[EmbeddedPostgres | None]:
+    """The embedded Postgres; None when the configuration names a database. Raises ConfigError, Unavailable."""
+    if config.database.url:
+        yield None
+        return
+    with EmbeddedPostgres.start(data_dir) as postgres:
+        yield postgres
 
 
 def revive(postgres: EmbeddedPostgres) -> None:

@@ -238,9 +238,24 @@ def test_parked_ones_are_listed_and_retried_by_a_person(
     assert index.retry([number]) == [number]
     again = index.take(number, OTHERS)
     assert again is not None
-    assert (again.state, again.attempts) == (CommitmentState.REPORTING, 0)
+    assert (again.state, again.attempts) == (CommitmentState.CHECKING, 0)
+    assert again.reasons == (), "what was whole when it was checked may be damaged by now"
     assert index.retry([number]) == []
     assert AuditAction.COMMITMENT_PARKED in audited(database)
+
+
+def test_a_transaction_in_use_stays_one_when_it_is_retried(index: CommitmentIndex) -> None:
+    first = request()
+    recorded(index, first)
+    number = recorded(index, replace(first, references=references(3)), OTHERS)
+    commitment = index.take(number, OTHERS)
+    assert commitment is not None
+    index.park(commitment, OTHERS, "nobody there")
+    assert index.retry([number]) == [number]
+    again = index.take(number, OTHERS)
+    assert again is not None
+    assert again.state is CommitmentState.REPORTING
+    assert set(again.reasons) == {FailureReason.DUPLICATE_TRANSACTION_UID}
 
 
 def test_old_ones_are_forgotten_once_reported(database: Database, index: CommitmentIndex) -> None:

@@ -148,6 +148,16 @@ def test_messages_quote_no_values(database: Database) -> None:
     assert "Secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("asked", "had"), [("off", "on"), ("on", "on"), ("local", "local")])
+def test_a_commit_is_durable_on_a_server_that_does_not_wait_for_its_disk(
+    database_url: str, asked: str, had: str
+) -> None:
+    separator = "&" if "?" in database_url else "?"
+    url = f"{database_url}{separator}options=-c%20synchronous_commit%3D{asked}"
+    with Database(url) as database, database.connection() as connection:
+        assert connection.execute("SHOW synchronous_commit").fetchone() == (had,)
+
+
 def test_nonsense_urls(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"\[database\] url"):
         Database("postgresql://[").ping()

@@ -148,3 +148,73 @@ def test_nothing_is_computed_unless_asked(filled: Database) -> None:
     plan = plan_of(filled, Query(Level.STUDY, (), frozenset({0x0020000D}), limit=101))
     assert '"series"' not in plan
     assert '"instance"' not in plan
+
+
+def generic_plan_of(database: Database, query: Query) -> str:
+    """The plan for whatever values: what a prepared statement ends up with."""
+    statement = build_statement(query, first_rows=501)
+    assert statement.is_keyed
+    text = statement.first
+    for number, name in enumerate(statement.values, 1):
+        text = text.replace(f"%({name})s".encode(), b"$%d" % number)
+    with database.connection() as connection:
+        result = connection.pgconn.exec_(b"EXPLAIN (GENERIC_PLAN, FORMAT JSON) " + text)
+    plan = result.get_value(0, 0)
+    assert plan is not None, result.error_message
+    return plan.decode()
+
+
+@pytest.mark.parametrize(
+    ("level", "filters", "index"),
+    [
+        (Level.PATIENT, (Filter(0x00100020, SingleValue("P7")),), "patient_identity"),
+        (Level.STUDY, (Filter(0x00100020, SingleValue("P7")),), "patient_identity"),
+        (Level.STUDY, (Filter(0x00100020, AnyOf(("P7", "P8"))),), "patient_identity"),
+        (Level.STUDY, (Filter(0x00080050, SingleValue("A7")),), "study_by_accession_number"),
+        (Level.STUDY, (Filter(0x0020000D, AnyOf(("1.2.7",))),), "study_identity"),
+        (Level.STUDY, (Filter(0x00080020, SingleValue("20100105")),), "study_by_date"),
+        (Level.STUDY, (Filter(0x00080020, Range("20100101", "20100107")),), "study_by_date"),
+        (Level.STUDY, (Filter(0x00080020, Range("20100101", None)),), "study_by_date"),
+        (Level.SERIES, (Filter(0x00080020, Range("20100101", "20100107")),), "study_by_date"),
+        (Level.SERIES, (Filter(0x0020000D, SingleValue("1.2.7")),), "study_identity"),
+        (Level.IMAGE, (Filter(0x0020000D, SingleValue("1.2.7")),), "study_identity"),
+        (Level.IMAGE, (Filter(0x0020000E, SingleValue("1.3.7")),), "series_identity"),
+        (Level.IMAGE, (Filter(0x00080018, SingleValue("1.4.7")),), "instance_identity"),
+        (
+            Level.STUDY,
+            (
+                Filter(0x00100020, SingleValue("P7")),
+                Filter(0x00080020, Range("20000101", "20201231")),
+            ),
+            "patient_identity",
+        ),
+    ],
+)
+def test_one_plan_is_right_for_every_value(
+    filled: Database, level: Level, filters: tuple[Filter, ...], index: str
+) -> None:
+    wanted = frozenset({0x0020000D, 0x00080061, 0x00201208})
+    plan = generic_plan_of(filled, Query(level, filters, wanted))
+    assert f'"{index}"' in plan
+    assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(Level.STUDY, ()),
+        Query(Level.STUDY, (Filter(0x00100020, Wildcard("P7*")),)),
+        Query(Level.STUDY, (Filter(0x00100010, SingleValue("Doe")),)),
+        Query(Level.STUDY, (Filter(0x00080020, AnyOf(("20100105", "20100106"))),)),
+        Query(Level.STUDY, (Filter(0x00080018, SingleValue("1.4.7")),)),
+        Query(Level.PATIENT, (Filter(0x00080020, Range("20100101", None)),)),
+        Query(Level.STUDY, (Filter(0x0020000D, SingleValue("1.2.7")),), offset=5),
+        Query(Level.STUDY, (Filter(0x00080020, SingleValue("20100105")),), utc_offset=60),
+        Query(
+            Level.STUDY,
+            (Filter(0x0020000D, SingleValue("1.2.7")), Filter(0x00081030, Wildcard("a*"))),
+        ),
+    ],
+)
+def test_what_depends_on_its_values_is_planned_for_them(query: Query) -> None:
+    assert not build_statement(query).is_keyed

@@ -11,7 +11,7 @@ from vna.errors import InvalidQuery
 from vna.index.columns import is_searchable
 from vna.index.database import Database
 from vna.index.instances import InstanceIndex
-from vna.index.search import BATCH, SearchIndex
+from vna.index.search import SearchIndex
 from vna.model.identifiers import Level
 from vna.model.query import (
     AnyOf,
@@ -412,45 +412,3 @@ def test_series_and_instances_are_ordered_by_number(
     index.register(new_instance(instance="none", instance_attributes=odd), ORIGIN)
     found = uids(search.find(Query(Level.IMAGE, (), frozenset({SOP_UID}))), SOP_UID)
     assert found == ["2", "9", "10", "none"]
-
-
-@pytest.fixture
-def many(database: Database) -> int:
-    """More series than fit into two batches."""
-    count = 2 * BATCH + 7
-    InstanceIndex(database).register(new_instance(), ORIGIN)
-    with database.connection() as connection:
-        connection.execute(
-            "INSERT INTO series (study, series_instance_uid, series_number, attributes)"
-            " SELECT study.id, '2.' || n, n, '{}' FROM study, generate_series(2, %s) AS n",
-            [count],
-        )
-    return count
-
-
-@pytest.mark.parametrize("limit", [None, 10_000, 2 * BATCH, BATCH, 1])
-def test_streaming_gives_every_record_once(
-    search: SearchIndex, many: int, limit: int | None
-) -> None:
-    query = Query(Level.SERIES, (), frozenset({SERIES_UID}), limit)
-    found = uids(search.find(query), SERIES_UID)
-    assert len(set(found)) == len(found) == min(many, limit or many)
-
-
-@pytest.mark.usefixtures("many")
-def test_closing_early_frees_the_connection(database_url: str) -> None:
-    with Database(database_url, pool_size=1, connect_timeout=5) as database:
-        search = SearchIndex(database)
-        for _ in range(3):
-            found = search.find(Query(Level.SERIES, (), frozenset({SERIES_UID})))
-            assert uids(iter([next(found)]), SERIES_UID)
-            found.close()  # type: ignore[attr-defined]
-            database.ping()
-
-
-def test_small_answers_do_not_hold_a_connection(index: InstanceIndex, database_url: str) -> None:
-    index.register(new_instance(), ORIGIN)
-    with Database(database_url, pool_size=1, connect_timeout=5) as database:
-        found = SearchIndex(database).find(Query(Level.STUDY, (), frozenset({STUDY_UID})))
-        next(found)
-        database.ping()

@@ -226,10 +226,10 @@ class Association:
         """
         if not self._receives_here:
             return self._outstanding.wait_within(is_done, seconds)
-        self._look()
+        self._look(receive=False)
         if not is_done() and not self._inbox.has_request:
             self._connection.fill_or_wake(seconds)
-            self._look()
+            self._look(receive=False)
         if not is_done() and self._inbox.has_request:
             message = self._next_message()
             if message is not None:
@@ -241,13 +241,14 @@ class Association:
         if self._receives_here:
             self._look()
 
-    def cancelled(self, message_id: int) -> bool:
+    def cancelled(self, message_id: int, *, look: bool = True) -> bool:
         """Whether the peer has cancelled this operation, or asked for a release; looks without
         waiting. From any thread.
 
-        Raises AssociationEnded's children when the association has ended meanwhile.
+        Without `look` only what has been noticed already counts. Raises AssociationEnded's children
+        when the association has ended meanwhile.
         """
-        if self._receives_here:
+        if look and self._receives_here:
             self._look()
         elif self.is_over:
             raise AssociationEnded("the association is over")
@@ -367,9 +368,9 @@ class Association:
             self._outstanding.close()
         return message
 
-    def _look(self) -> None:
+    def _look(self, *, receive: bool = True) -> None:
         try:
-            self._inbox.look()
+            self._inbox.look(receive=receive)
         except BaseException:
             self._outstanding.close()
             raise

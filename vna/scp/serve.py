@@ -11,7 +11,12 @@ from gunicorn.app.base import BaseApplication
 
 from vna.audit import AuditLog
 from vna.config import Config
-from vna.processes import ArchiveLogger, forget_metrics_of, leave_interrupts_to_parent
+from vna.processes import (
+    ArchiveLogger,
+    forget_metrics_of,
+    leave_interrupts_to_parent,
+    share_memory,
+)
 from vna.scp.credentials import check_credentials
 from vna.scp.exchange import Door
 from vna.scp.listener import Listener
@@ -117,6 +122,7 @@ def gunicorn_settings(config: Config) -> dict[str, Any]:
         "control_socket_disable": True,
         "logger_class": ArchiveLogger,
         "loglevel": "debug" if config.log.level == "debug" else "warning",
+        "pre_fork": share_memory,
         "child_exit": forget_metrics_of,
         "when_ready": leave_interrupts_to_parent,
         "post_worker_init": leave_interrupts_to_parent,

@@ -84,6 +84,32 @@ def test_a_dataset_arrives_whole(maximum: int, kind: str) -> None:
     assert seen == [("C-STORE-RQ", whole), ("C-STORE-RQ", b"")]
 
 
+@pytest.mark.parametrize("maximum", [0, 64, 16384])
+def test_alike_messages_arrive_one_by_one_and_the_last_behind_them(maximum: int) -> None:
+    datasets = [bytes([number]) * 2 * number for number in range(200)]
+
+    def handle(association: Association) -> None:
+        message = association.receive()
+        assert message is not None
+        message.read_data(1000)
+        pending, final = (response(message, status) for status in (0xFF00, 0))
+        with pytest.raises(NotAccepted):
+            association.send_alike(99, pending, datasets, final)
+        association.send_alike(message.context.id, pending, ())
+        association.send_alike(message.context.id, pending, datasets[:150])
+        association.send_alike(message.context.id, pending, datasets[150:], final)
+        assert association.receive() is None
+
+    settings = replace(REQUESTOR, max_pdu_length=maximum)
+    with serving(handle) as server, Association.request(server.address, settings) as association:
+        *pending, final = scu.find(association, values.STUDY_FIND, b"ab")
+        association.release()
+        server.result.result(20)
+    assert [answer.data for answer in pending] == datasets
+    assert {answer.command.status for answer in pending} == {0xFF00}
+    assert final.command.status == 0
+
+
 def test_what_is_not_read_is_discarded() -> None:
     def handle(association: Association) -> list[int]:
         taken = []

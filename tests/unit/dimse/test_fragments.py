@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vna.dimse.fragments import MAX_FRAGMENT_LENGTH, Data, fragment_length, message_pdus
+from vna.dimse.fragments import (
+    MAX_FRAGMENT_LENGTH,
+    Data,
+    alike_messages,
+    fragment_length,
+    message_pdus,
+)
 from vna.dimse.pdu import Fragment
 from vna.dimse.stream import PduStream
 
@@ -88,3 +94,28 @@ def test_a_source_is_read_no_further_ahead_than_needed() -> None:
     next(pdus)
     next(pdus)
     assert len(pulled) <= 2
+
+
+@given(
+    st.binary(min_size=2, max_size=60),
+    st.lists(st.integers(0, 100).map(lambda half: bytes(2 * half)), max_size=5),
+    st.sampled_from([0, 8, 13, 40, 16384]),
+)
+def test_alike_messages_are_those_that_go_out_one_by_one(
+    command: bytes, datasets: list[bytes], maximum: int
+) -> None:
+    assert_alike(command, datasets, maximum)
+
+
+@pytest.mark.parametrize("maximum", [0, 16384, 131072])
+def test_long_alike_messages_are_cut_as_others_are(maximum: int) -> None:
+    sizes = (16376, 16378, 16380, 16384, 16386, 131066, 131068, 300_000)
+    assert_alike(b"command!", [bytes(size) for size in sizes], maximum)
+
+
+def assert_alike(command: bytes, datasets: list[bytes], maximum: int) -> None:
+    together = [b"".join(unit) for unit in alike_messages(3, command, datasets, maximum)]
+    one_by_one = [
+        b"".join(unit) for data in datasets for unit in message_pdus(3, command, data, maximum)
+    ]
+    assert b"".join(together) == b"".join(one_by_one)
