@@ -9,10 +9,12 @@ from dataclasses import dataclass
 Buffer = bytes | memoryview
 
 _ITEM = b"\xfe\xff\x00\xe0"
-_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")
+_JP2 = b"\x00\x00\x00\x0cjP  "
+_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", _JP2)
 _SOF_MARKERS = frozenset({0xF7, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _MAX_SEGMENTS = 1024
+_BOX_HEADER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,22 @@ def _read_jpeg_2000(frame: bytes, start: int) -> Codestream:
     x_size, y_size, x_offset, y_offset = struct.unpack_from(">IIII", frame, start + 8)
     (samples,) = struct.unpack_from(">H", frame, start + 40)
     return Codestream(y_size - y_offset, x_size - x_offset, samples)
+
+
+def has_broken_boxes(frame: bytes) -> bool:
+    """Whether the boxes of a JP2 file do not lead to its codestream (ISO 15444-1 I.4).
+
+    pydicom steps over them by their lengths: with one of zero it would do so for ever.
+    """
+    if not frame.startswith(_JP2):
+        return False
+    position = len(_JP2) + 4
+    while position < len(frame) and frame[position + 4 : position + 8] != b"jp2c":
+        length = int.from_bytes(frame[position : position + 4], "big")
+        if length < _BOX_HEADER:
+            return True
+        position += length
+    return position >= len(frame)
 
 
 def with_whole_spectrum(frame: bytes) -> bytes:

@@ -12,7 +12,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, JPEGExtended12Bit, JPEGLosslessSV1
 from rle.utils import decode_pixel_data as decode_rle
 
-from vna.dicom.codestream import read_codestream, with_whole_spectrum
+from vna.dicom.codestream import has_broken_boxes, read_codestream, with_whole_spectrum
 from vna.dicom.syntaxes import (
     DECODABLE,
     DEFLATED_FRAMES,
@@ -41,6 +41,7 @@ _FAILURES = (
 """What the plug-ins and pydicom raise for codestreams that they can't read."""
 
 
+_PANIC = "PanicException"
 _RLE_EXPANSION = 64  # two bytes become 128 at most (PS3.5 G.3)
 
 
@@ -113,17 +114,22 @@ def _decode_rle(frame: bytes, description: PixelDescription) -> bytes:
     """Planes as PS3.5 G has them, or interleaved where PlanarConfiguration is 0."""
     if description.frame_bytes > _RLE_EXPANSION * len(frame):
         raise ValueError(f"{len(frame)} bytes can't hold {description.frame_bytes}")
-    planes = bytes(
-        decode_rle(
-            frame,
-            version=2,
-            rows=description.rows,
-            columns=description.columns,
-            bits_allocated=description.bits_allocated,
-            byteorder="<",
-            pack_bits=True,
+    try:
+        planes = bytes(
+            decode_rle(
+                frame,
+                version=2,
+                rows=description.rows,
+                columns=description.columns,
+                bits_allocated=description.bits_allocated,
+                byteorder="<",
+                pack_bits=True,
+            )
         )
-    )
+    except BaseException as exc:  # a panic of its Rust code is no Exception
+        if type(exc).__name__ != _PANIC:
+            raise
+        raise ValueError(f"its segments are damaged: {exc}") from exc
     samples, size = description.samples_per_pixel, description.bits_allocated // 8
     if samples == 1 or description.planar_configuration == 1 or size == 0:
         return planes
@@ -176,7 +182,7 @@ def _conformed(
 ) -> PixelDescription:
     """`description` with the colour space of the codestream, its size checked against it."""
     found = read_codestream(frame)
-    if found is None:
+    if found is None or has_broken_boxes(frame):
         raise ValueError("no frame header of that compression is found")
     if (found.rows, found.columns) != (description.rows, description.columns):
         raise ValueError(

@@ -11,7 +11,7 @@ from vna.dicom.encoding import Buffer
 FIRST_BYTES = 256 * 2**10
 MAX_HEADER_BYTES = 64 * 2**20
 if TYPE_CHECKING:
-    _Stream = zlib._Decompress
+    from zlib import _Decompress as _Stream
 
 _CHUNK = 64 * 2**10
 _PROBE = 4096

@@ -132,8 +132,11 @@ class StorePipeline:
             with self._lock:
                 self._outstanding -= 1
             raise
-        with contextlib.suppress(AssociationEnded):  # `on_status` has told; the next call raises it
-            association.take_responses()
+        if self._width > 1:  # else there is nothing to be seen yet
+            with contextlib.suppress(
+                AssociationEnded
+            ):  # `on_status` has told; the next call raises
+                association.take_responses()
 
     def finish(self) -> None:
         """Until every instance that was sent has been answered. Raises AssociationEnded."""
@@ -250,7 +253,8 @@ class _Operation:
         while True:
             message = self._next_message()
             command = message.command
-            if command.message_id_being_responded_to == self.request.message_id:
+            is_ours = command.message_id_being_responded_to == self.request.message_id
+            if command.is_response and is_ours:
                 data = message.read_data(MAX_IDENTIFIER_LENGTH)
                 return Answer(command, data, message.context.transfer_syntax)
             if command.command_field == CommandField.C_STORE_RQ and self.on_store is not None:
