@@ -16,17 +16,24 @@ WARM_BYTES = 32 * 2**20
 _FLAGS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
 
 
+_GONE = mmap.mmap(-1, PAGE)
+_GONE.close()  # whoever touches it gets a ValueError
+
+
 class Arena:
-    """One stretch of memory. `warm`: bytes from the start that have been written to since pages were given back."""
+    """One stretch of memory for one holder, who loses `memory` when giving it back.
+
+    `warm`: bytes from the start that have been written to since pages were given back.
+    """
 
     __slots__ = ("memory", "warm")
 
-    def __init__(self, capacity: int) -> None:
-        self.memory = mmap.mmap(-1, capacity, flags=_FLAGS)
-        self.warm = 0
+    def __init__(self, memory: mmap.mmap, warm: int = 0) -> None:
+        self.memory = memory
+        self.warm = warm
 
     def shrink(self, kept: int) -> None:
-        """Give the system back what lies behind the first `kept` bytes, whole pages of it."""
+        """Give the system back what lies behind the first `kept` bytes, whole pages of it. Raises OSError."""
         kept = -(-kept // PAGE) * PAGE
         if kept < len(self.memory):
             self.memory.madvise(mmap.MADV_DONTNEED, kept, len(self.memory) - kept)
@@ -50,30 +57,26 @@ class ArenaPool:
                 self._warm -= arena.warm
                 return arena
         try:
-            return Arena(self.capacity)
+            return Arena(mmap.mmap(-1, self.capacity, flags=_FLAGS))
         except OSError as exc:
             raise Unavailable(f"no memory for received bytes: {exc.strerror}") from exc
 
     def give(self, arena: Arena, used: int) -> None:
-        """Return an arena of which `used` bytes were written.
+        """Return an arena of which `used` bytes were written; a second call does nothing.
 
-        One of which somebody still holds a view is left to that view: nobody may see the next object there.
+        The memory goes to its next holder in another Arena: who gave it back can't write to it any more. Where
+        somebody still holds a view, it is left to that view: nobody may see the next object there.
         """
-        memory = arena.memory
+        with self._lock:
+            memory, arena.memory = arena.memory, _GONE
+        if memory is _GONE:
+            return
         try:
             memory.resize(len(memory))  # the cheap way to ask whether views are left
-        except (BufferError, SystemError):
+        except (BufferError, SystemError, OSError):
             return
         warm = -(-max(arena.warm, used) // PAGE) * PAGE
-        with self._lock:
-            kept = min(warm, WARM_BYTES - self._warm) if len(self._idle) < MAX_IDLE else -1
-            if kept >= 0:
-                arena.warm = warm
-                if kept < warm:
-                    arena.shrink(kept)
-                self._warm += arena.warm
-                self._idle.append(arena)
-        if kept < 0:
+        if not self._keep(Arena(memory, warm)):
             memory.close()
 
     def close(self) -> None:
@@ -82,3 +85,18 @@ class ArenaPool:
             idle, self._idle, self._warm = self._idle, [], 0
         for arena in idle:
             arena.memory.close()
+
+    def _keep(self, arena: Arena) -> bool:
+        """Let it wait for its next use, if there is room for one more."""
+        with self._lock:
+            room = WARM_BYTES - self._warm
+            if len(self._idle) >= MAX_IDLE or room < 0:
+                return False
+            if room < arena.warm:
+                try:
+                    arena.shrink(room)
+                except OSError:
+                    return False
+            self._warm += arena.warm
+            self._idle.append(arena)
+        return True

@@ -175,6 +175,7 @@ class _Observer:
                 metrics.STORAGE_BYTES.labels(self.backend, operation),
             )
         meters[0].observe(seconds)
-        meters[1].inc(size)
+        if size:
+            meters[1].inc(size)
         if error:
             metrics.STORAGE_ERRORS.labels(self.backend, operation, error).inc()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -23,12 +24,21 @@ START_TIMEOUT = 90.0
 STOP_TIMEOUT = 60.0
 
 
+_reserved = contextlib.ExitStack()
+atexit.register(_reserved.close)
+
+
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of the loopback address for a server that is started, perhaps several times, by this test run.
+
+    It stays bound, so that the system gives it to no client and no other server meanwhile; it is never listened on,
+    so that a server with SO_REUSEADDR, as all of ours are, may have it all the same.
+    """
+    holder = _reserved.enter_context(socket.socket())
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    port: int = holder.getsockname()[1]
+    return port
 
 
 @dataclass
@@ -82,6 +92,13 @@ class ArchiveProcess:
                         return
             time.sleep(0.05)
         raise AssertionError(f"the archive did not become ready:\n{self.log_path.read_text()}")
+
+    def await_line(self, text: str) -> None:
+        """Wait until `text` stands in the output; the doors serve a little before it is announced."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while text not in self.log_path.read_text():
+            assert time.monotonic() < deadline, self.log_path.read_text()
+            time.sleep(0.05)
 
     def stop(self) -> int:
         """SIGTERM and wait; its exit code."""

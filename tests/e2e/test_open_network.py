@@ -66,7 +66,7 @@ def test_both_ports_are_served_and_announced(
         with Association.request(("127.0.0.1", port), settings) as association:
             assert scu.echo(association).status == 0
             association.release()
-    assert f":{tls_port} (TLS)" in archive.log_path.read_text()
+    archive.await_line(f":{tls_port} (TLS)")
 
 
 @pytest.mark.parametrize("is_tls", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -15,11 +16,12 @@ from tests.scp.test_commitment import ECHO
 from vna.dicom.commitment import report_dataset, request_dataset
 from vna.dimse.association import Association
 from vna.dimse.command import Command, CommandField
-from vna.dimse.commitment_scu import PUSH_MODEL_INSTANCE, STORAGE_COMMITMENT_PUSH_MODEL
+from vna.dimse.commitment_scu import PUSH_MODEL_INSTANCE, STORAGE_COMMITMENT_PUSH_MODEL, TURN
 from vna.dimse.negotiation import RoleSelection
 from vna.dimse.scu import echo, request
 from vna.errors import Unavailable
-from vna.model.commitment import Reference
+from vna.model.commitment import CommitmentRequest, Reference
+from vna.services.commitment import Claim
 
 
 def action(uid: str, references: list[Reference]) -> bytes:
@@ -84,6 +86,37 @@ def test_a_request_that_is_too_long_is_refused_and_the_association_lives(
         assert ask_raw(association, context.id, command, action("1.2.3", many)) == 0x0213
         assert echo(association).status == 0
     assert site.door.commitments.open() == []
+
+
+@pytest.mark.parametrize(("count", "is_in_turn"), [(1, False), (2000, True)])
+def test_large_requests_are_decoded_and_kept_one_at_a_time(
+    site: Site, monkeypatch: pytest.MonkeyPatch, count: int, is_in_turn: bool
+) -> None:
+    could_another: list[bool] = []
+    keep = site.door.commitments.request
+
+    def look(new: CommitmentRequest) -> Claim | None:
+        with ThreadPoolExecutor(1) as other:
+            could_another.append(other.submit(_take_a_turn).result())
+        return keep(new)
+
+    monkeypatch.setattr(site.door.commitments, "request", look)
+    references = [Reference(CT, samples.new_uid()) for _ in range(count)]
+    with associate(site, COMMITMENT) as association:
+        context = association.context_for(STORAGE_COMMITMENT_PUSH_MODEL)
+        command = replace(GOOD, message_id=association.next_message_id())
+        data = action(samples.new_uid(), references)
+        assert ask_raw(association, context.id, command, data) == 0
+    assert could_another == [not is_in_turn]
+    assert _take_a_turn()
+
+
+def _take_a_turn() -> bool:
+    """Whether nobody else is at a large request now."""
+    is_free = TURN.acquire(blocking=False)
+    if is_free:
+        TURN.release()
+    return is_free
 
 
 def test_without_the_index_the_request_is_refused(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -20,6 +22,7 @@ from vna.dimse.associate import encode_request
 from vna.dimse.association import Association
 from vna.dimse.errors import AssociationRejected
 from vna.dimse.handshake import make_request
+from vna.dimse.pdu import PduType, ReleaseRequest
 from vna.dimse.settings import RequestorSettings
 from vna.index.database import Database
 from vna.scp import listener as module
@@ -95,6 +98,27 @@ def test_associations_are_never_evicted(patient_site: Site) -> None:
     assert patient_site.listener.wait_idle(60)
 
 
+def test_peers_that_never_close_after_their_release_keep_nobody_out(patient_site: Site) -> None:
+    with ExitStack() as left_open:
+        for _ in range(SILENT):
+            sock = left_open.enter_context(socket.create_connection(patient_site.address, 60))
+            sock.sendall(encode_request(make_request(SETTINGS)) + ReleaseRequest().encode())
+            with sock.makefile("rb") as answer:
+                assert _answer_kind(answer) == PduType.ASSOCIATE_AC
+                assert _answer_kind(answer) == PduType.RELEASE_RP
+        assert_let_in(patient_site, ELSEWHERE)
+        assert patient_site.listener.open_connections <= 2 * ROOM_PER_ADDRESS
+    assert patient_site.listener.wait_idle(60)
+    assert patient_site.rejections() == []
+
+
+def _answer_kind(answer: BinaryIO) -> int:
+    """The type of the next PDU, which is read whole."""
+    kind, length = struct.unpack(">BxI", answer.read(6))
+    answer.read(length)
+    return int(kind)
+
+
 def test_an_eviction_is_audited_and_does_not_fill_the_trail(patient_site: Site) -> None:
     with crowd(patient_site, SILENT):
         assert_let_in(patient_site, ELSEWHERE)
@@ -123,6 +147,16 @@ def test_one_address_cannot_take_all_associations(database: Database, tmp_path: 
         assert "dimse.max_associations_per_address" in str(detail["reason"])
 
 
+def test_a_connection_too_many_is_closed_and_audited(
+    patient_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SPARE_CONNECTIONS", -10)
+    with socket.create_connection(patient_site.address, 60) as unlucky:
+        assert unlucky.recv(1) == b""
+    ((_, address, detail),) = patient_site.rejections()
+    assert (address, detail["reason"]) == (LOOPBACK, "too many connections")
+
+
 def test_a_thread_that_does_not_start_costs_one_connection(
     patient_site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -134,7 +168,7 @@ def test_a_thread_that_does_not_start_costs_one_connection(
         with socket.create_connection(patient_site.address) as unlucky:
             unlucky.settimeout(60)
             assert unlucky.recv(1) == b""
-    assert patient_site.listener.open_connections == 0
+    assert patient_site.listener.wait_idle(60)
     assert "can't start new thread" in caplog.text
     assert_let_in(patient_site, LOOPBACK)
     assert patient_site.listener.wait_idle(60)

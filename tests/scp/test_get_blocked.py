@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,7 +34,9 @@ from vna.dimse.settings import RequestorSettings
 from vna.errors import Unavailable
 from vna.index.database import Database
 from vna.model.identifiers import Selection
+from vna.model.instances import StoredInstance
 from vna.scp import feed
+from vna.scp.read_ahead import FIRST_ONES
 
 TOTAL = 5
 ECHO = "1.2.840.10008.1.1"
@@ -220,10 +223,17 @@ def test_a_database_that_goes_away_fails_the_rest(
     assert counters_of(final) == (None, 2, TOTAL - 2, 0)
 
 
-def test_a_slow_storage_is_read_ahead_by_a_thread(
+def test_after_the_first_ones_a_thread_reads_ahead(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vna.scp.read_ahead.SLOW", 0.0)
+    readers: list[str] = []
+    load_dataset = site.door.retrieve.load_dataset
+
+    def watched(instance: StoredInstance) -> memoryview:
+        readers.append(threading.current_thread().name)
+        return load_dataset(instance)
+
+    monkeypatch.setattr(site.door.retrieve, "load_dataset", watched)
     sent = keep(site, [(CT, EXPLICIT, f"1.2.3.{n}") for n in range(1, 20)])
     received = {}
     with getting(site) as peer:
@@ -234,6 +244,8 @@ def test_a_slow_storage_is_read_ahead_by_a_thread(
             answer(peer, request)
         assert counters_of(final_of(peer)) == (None, len(sent), 0, 0)
     assert received == sent
+    assert "read-ahead" not in readers[:FIRST_ONES]
+    assert set(readers[FIRST_ONES:]) == {"read-ahead"}
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, samples.IMPLICIT])

@@ -48,9 +48,9 @@ def sample(syntax: str = EXPLICIT, /, **overrides: samples.Value) -> Sample:
 
 
 def large_sample() -> Sample:
-    """720 000 bytes of pixels: beyond the spool's memory and one PDU."""
-    pixels = bytes(i * 7 & 0xFF for i in range(256)) * 2812 + bytes(128)
-    return sample(EXPLICIT, PixelData=pixels, **samples.image(600, 600, bits=16))
+    """1 280 000 bytes of pixels: beyond the spool's memory, one PDU and what goes out at once."""
+    pixels = bytes(i * 7 & 0xFF for i in range(256)) * 5000
+    return sample(EXPLICIT, PixelData=pixels, **samples.image(800, 800, bits=16))
 
 
 def send(association: Association, item: Sample, data: Data = None, *, syntax: str = "") -> Command:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+import psycopg
 import pytest
+from psycopg import pq
 
 from storage_backends.base import Digest, ObjectInfo
 from storage_backends.errors import BackendFull
@@ -15,11 +18,13 @@ from storage_backends.memory import MemoryBackend
 from tests import samples
 from tests.services.conftest import Bench, make_bench
 from vna.dicom.part10 import file_meta
-from vna.errors import InvalidInstance, MismatchedInstance, OutOfSpace, Unavailable
-from vna.index.database import Database
+from vna.errors import Corrupt, InvalidInstance, MismatchedInstance, OutOfSpace, Unavailable
+from vna.index import prepared
+from vna.index.database import ATTEMPTS, Database
 from vna.model.identifiers import Selection
 from vna.model.instances import Outcome
 from vna.services.copies import HEALED
+from vna.services.storage import ObjectStore
 from vna.services.store import Expected
 
 
@@ -90,7 +95,22 @@ def damage(bench: Bench, key: str) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("harm", [lose, damage])
+def cut_short(bench: Bench, key: str) -> None:
+    (path,) = bench.store_directory.rglob(key.rsplit("/", 1)[1])
+    path.chmod(0o600)
+    os.truncate(path, 10)
+
+
+def test_a_range_behind_the_end_of_an_object_is_damage_and_no_outage(bench: Bench) -> None:
+    outcome = bench.keep(samples.small())
+    cut_short(bench, only_key(bench))
+    (kept,) = bench.retrieve.select(Selection(sop_instance_uids=(outcome.uids.sop_instance_uid,)))
+    objects = ObjectStore({bench.backend.name: bench.backend}, bench.backend.name)
+    with pytest.raises(Corrupt, match="cut short"):
+        objects.open(kept.location, start=100, length=10)
+
+
+@pytest.mark.parametrize("harm", [lose, damage, cut_short])
 @pytest.mark.parametrize("preamble", [b"\0\0\0\0", b"II*\0"])
 def test_sending_again_heals_what_was_lost_or_damaged(
     bench: Bench, harm: Callable[[Bench, str], None], preamble: bytes
@@ -119,6 +139,36 @@ def test_sending_a_conflicting_version_again_heals_it_too(bench: Bench) -> None:
     (conflict,) = bench.index.conflicts()
     assert conflict.location is not None
     assert bench.backend.stat(conflict.location.key).size == len(other)
+
+
+@pytest.mark.parametrize("losses", [1, 3, ATTEMPTS])
+@pytest.mark.parametrize("is_conflict", [False, True])
+def test_an_object_stays_while_nobody_knows_whether_its_row_was_committed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, losses: int, *, is_conflict: bool
+) -> None:
+    uids = {"SOPInstanceUID": "1.2.3", "StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.9"}
+    if is_conflict:
+        bench.keep(samples.small(**uids, PatientComments="one"))
+    result_of, left = prepared._result_before_sync, iter(range(losses))
+
+    def lose_the_confirmation(server: pq.abc.PGconn) -> pq.abc.PGresult:
+        result = result_of(server)
+        if next(left, None) is not None:
+            raise psycopg.OperationalError("the connection was lost")
+        return result
+
+    monkeypatch.setattr(prepared, "_result_before_sync", lose_the_confirmation)
+    data = samples.small(**uids, PatientComments="two")
+    if losses < ATTEMPTS:
+        assert bench.keep(data).outcome is (Outcome.CONFLICT if is_conflict else Outcome.STORED)
+    else:
+        with pytest.raises(Unavailable):
+            bench.keep(data)
+    assert stored_objects(bench) == 1 + is_conflict
+    again = bench.keep(data)
+    assert again.outcome is (Outcome.CONFLICT if is_conflict else Outcome.DUPLICATE)
+    assert again.warnings == (), "the object that was committed is there"
+    assert stored_objects(bench) == 1 + is_conflict
 
 
 def test_the_same_bytes_under_another_transfer_syntax_are_no_duplicate(bench: Bench) -> None:

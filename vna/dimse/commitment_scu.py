@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from vna.dicom.commitment import (
     FAILURES_EXIST,
@@ -22,6 +24,8 @@ STORAGE_COMMITMENT_PUSH_MODEL = "1.2.840.10008.1.20.1"
 PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"
 REQUEST_COMMITMENT = 1
 MAX_REPORT_LENGTH = 16 * 2**20
+LARGE = 2**17
+"""Bytes. Decoded, requests and reports take twenty times their length in memory: longer ones take turns."""
 
 SUCCESS = 0x0000
 _NO_SUCH_OBJECT_INSTANCE = 0x0112
@@ -30,6 +34,8 @@ _NO_SUCH_ARGUMENT = 0x0114
 _INVALID_ARGUMENT_VALUE = 0x0115
 _UNRECOGNIZED_OPERATION = 0x0211
 _RESOURCE_LIMITATION = 0x0213
+
+TURN = threading.RLock()
 
 OnReport = Callable[[CommitmentReport], bool]
 """Keeps a report durably, since its sender will not repeat it; False: the transaction is none of ours."""
@@ -111,11 +117,17 @@ def judge_report(message: Message, on_report: OnReport) -> int:
         return _NO_SUCH_EVENT_TYPE
     try:
         data = message.read_data(MAX_REPORT_LENGTH)
-        report = read_report(data, message.context.transfer_syntax)
+        with in_turn(len(data)):
+            report = read_report(data, message.context.transfer_syntax)
+            return SUCCESS if on_report(report) else _NO_SUCH_OBJECT_INSTANCE
     except DataTooLarge:
         return _RESOURCE_LIMITATION
     except MissingArgument:
         return _NO_SUCH_ARGUMENT
     except InvalidArgument:
         return _INVALID_ARGUMENT_VALUE
-    return SUCCESS if on_report(report) else _NO_SUCH_OBJECT_INSTANCE
+
+
+def in_turn(length: int) -> AbstractContextManager[object]:
+    """For decoding and keeping a request or report of so many bytes: one large one at a time in a process."""
+    return TURN if length > LARGE else nullcontext()

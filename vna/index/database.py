@@ -133,7 +133,16 @@ class Database:
             num_workers=1,
             open=True,
             name="vna-index",
+            configure=_make_commits_durable,
         )
+
+
+def _make_commits_durable(connection: Connection) -> None:
+    """What was acknowledged must survive a crash of the server, whatever it was configured for."""
+    connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') = 'off'"
+    )
 
 
 @contextlib.contextmanager

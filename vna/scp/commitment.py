@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 
 from vna.dicom.commitment import read_request
-from vna.dimse.commitment_scu import PUSH_MODEL_INSTANCE, REQUEST_COMMITMENT, judge_report
+from vna.dimse.commitment_scu import (
+    PUSH_MODEL_INSTANCE,
+    REQUEST_COMMITMENT,
+    in_turn,
+    judge_report,
+)
 from vna.errors import VnaError
 from vna.model.commitment import CommitmentReport, CommitmentRequest
 from vna.scp.commitment_reports import SameAssociation
@@ -22,8 +27,8 @@ from vna.services.commitment import Claim
 
 log = logging.getLogger(__name__)
 
-MAX_REQUEST_BYTES = 16 * 2**20
-"""Some 90 000 references; a peer that has more asks several times."""
+MAX_REQUEST_BYTES = 4 * 2**20
+"""Some 25 000 references; a peer that has more asks several times."""
 
 
 def answer(exchange: Exchange) -> Status:
@@ -38,15 +43,25 @@ def answer(exchange: Exchange) -> Status:
         exchange.respond(refusal)
         return refusal
     data = exchange.message.read_data(MAX_REQUEST_BYTES)
-    transaction_uid, references = read_request(data, exchange.transfer_syntax_uid)
-    request = CommitmentRequest(transaction_uid, references, exchange.origin)
-    claim = exchange.door.commitments.request(request)
+    with in_turn(len(data)):
+        claim = _record(exchange, data)
     status = Status(SUCCESS)
     try:
         exchange.respond(status)
     except VnaError:
         _leave_to_job(exchange, claim)
         raise
+    if claim is not None:
+        context = exchange.message.context
+        SameAssociation(exchange.door, exchange.association, context).start(claim)
+    return status
+
+
+def _record(exchange: Exchange, data: bytes) -> Claim | None:
+    """Keep the request durably. Raises MissingArgument, InvalidArgument, Unavailable."""
+    transaction_uid, references = read_request(data, exchange.transfer_syntax_uid)
+    request = CommitmentRequest(transaction_uid, references, exchange.origin)
+    claim = exchange.door.commitments.request(request)
     log.info(
         "storage commitment requested",
         extra={
@@ -56,10 +71,7 @@ def answer(exchange: Exchange) -> Status:
             "references": len(references),
         },
     )
-    if claim is not None:
-        context = exchange.message.context
-        SameAssociation(exchange.door, exchange.association, context).start(claim)
-    return status
+    return claim
 
 
 def answer_event(exchange: Exchange) -> Status:

@@ -69,9 +69,9 @@ class Exchange:
         """The syntax of the request's dataset, and of those that answer it."""
         return self.message.context.transfer_syntax
 
-    def cancelled(self) -> bool:
-        """Whether the peer has sent a C-CANCEL-RQ for this request."""
-        return self.association.cancelled(self.message_id)
+    def cancelled(self, *, look: bool = True) -> bool:
+        """Whether the peer has sent a C-CANCEL-RQ for this request; without `look` as far as noticed."""
+        return self.association.cancelled(self.message_id, look=look)
 
     def response(self, status: Status) -> Command:
         """The response command to the request (PS3.7 9.3, 10.3)."""

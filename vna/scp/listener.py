@@ -44,7 +44,7 @@ from vna.scp.waiting import ROOM, WaitingRoom
 log = logging.getLogger(__name__)
 
 SPARE_CONNECTIONS = ROOM + 128
-"""Connections beyond the association limit: those that wait, and those that are being closed."""
+"""Connections beyond the association limit: those that wait, and those that were told to go."""
 
 CROWD = 16
 """So many connections that wait are no usual load."""
@@ -114,12 +114,17 @@ class Listener:
         connection = _Connection(sock, address, is_tls, PeerPolicy(self._policy))
         with self._changed:
             limit = self._door.config.max_associations + SPARE_CONNECTIONS
-            if self._is_draining or len(self._connections) >= limit:
-                sock.close()
-                metrics.ASSOCIATIONS.labels("refused").inc()
-                return
-            self._connections.add(connection)
-            evicted = self._waiting.enter(connection, address)
+            is_full = self._is_draining or len(self._connections) >= limit
+            evicted = None
+            if not is_full:
+                self._connections.add(connection)
+                evicted = self._waiting.enter(connection, address)
+        if is_full:
+            metrics.ASSOCIATIONS.labels("refused").inc()
+            reason = "the archive is stopping" if self._is_draining else "too many connections"
+            self._report(connection, "", reason)
+            sock.close()
+            return
         if evicted is not None:
             self._evict(evicted)
         thread = threading.Thread(
@@ -192,7 +197,7 @@ class Listener:
             if self._is_draining:
                 association.drain()
             self._converse(association)
-            connection.leave_place()
+            self._await_farewell(connection)
             if self._is_draining:
                 association.interrupt()  # no waiting for the peer to close
 
@@ -272,10 +277,21 @@ class Listener:
         self._report(connection, proposal.calling_ae_title, verdict.reason)
         return verdict.rejection
 
+    def _await_farewell(self, connection: _Connection) -> None:
+        """Its association is over, its peer has yet to close: it waits like one that has none, so
+        that who never closes takes the room of nobody.
+        """
+        connection.leave_place()
+        with self._changed:
+            evicted = self._waiting.enter(connection, connection.address)
+        if evicted is not None:
+            self._evict(evicted)
+
     def _evict(self, connection: _Connection) -> None:
-        """It has waited longest, for an association that it did not ask for."""
-        metrics.ASSOCIATIONS.labels("evicted").inc()
-        self._report(connection, "", "no association requested while too many others wait")
+        """It has waited longest, for an association that it did not ask for, or to be closed."""
+        if connection.association is None:
+            metrics.ASSOCIATIONS.labels("evicted").inc()
+            self._report(connection, "", "no association requested while too many others wait")
         _cut(connection.sock)
 
     def _report(self, connection: _Connection, calling_ae_title: str, reason: str) -> None:

@@ -161,16 +161,16 @@ def choose_transfer_syntax(
     preferred among uncompressed ones. Identifiers, and contexts in which the peer only receives
     (C-GET), take an uncompressed one if there is any: whatever is stored can then be delivered.
     """
-    usable = [uid for uid in proposed if is_transfer_syntax(uid)]
-    uncompressed = [uid for uid in usable if uid in UNCOMPRESSED]
+    uncompressed = [uid for uid in proposed if uid in UNCOMPRESSED]
     preferred = EXPLICIT_LITTLE if EXPLICIT_LITTLE in uncompressed else None
     if service is not Service.STORAGE:
         return next((uid for uid in IDENTIFIER_SYNTAXES if uid in uncompressed), None)
+    first = next((uid for uid in proposed if is_transfer_syntax(uid)), None)
     if peer_only_receives and uncompressed:
-        return preferred or next((u for u in uncompressed if u != EXPLICIT_BIG), usable[0])
-    if usable and usable[0] in UNCOMPRESSED:
-        return preferred or usable[0]
-    return usable[0] if usable else None
+        return preferred or next((u for u in uncompressed if u != EXPLICIT_BIG), first)
+    if first in UNCOMPRESSED:
+        return preferred or first
+    return first
 
 
 class ArchivePolicy:

@@ -7,7 +7,13 @@ from contextlib import contextmanager
 
 from storage_backends.base import Digest, ObjectReader, StorageBackend, SupportsAdopt
 from storage_backends.digests import new_hasher
-from storage_backends.errors import BackendFull, IntegrityError, ObjectNotFound, StorageError
+from storage_backends.errors import (
+    BackendFull,
+    IntegrityError,
+    InvalidRange,
+    ObjectNotFound,
+    StorageError,
+)
 from vna.errors import ConfigError, Corrupt, OutOfSpace, Unavailable, VnaError
 from vna.model.instances import Location
 from vna.services.wrapped_reader import WrappedReader
@@ -36,6 +42,8 @@ def translate(error: StorageError) -> VnaError:
             return Corrupt(
                 f"{error}, although the index names it; restore it, or send the instance again"
             )
+        case InvalidRange():  # positions come from the index
+            return Corrupt(f"{error}: it was cut short; restore it, or send the instance again")
         case IntegrityError():
             return Corrupt(str(error))
         case _:
