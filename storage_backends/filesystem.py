@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from storage_backends.base import Digest, ObjectInfo, ObjectReader, resolve_range
+from storage_backends.beneath import open_below
 from storage_backends.digests import Hasher, check_digest, new_hasher
 from storage_backends.direct import write_all
 from storage_backends.directories import DirectoryCache, make_root, rename_without_replacing
@@ -78,11 +79,9 @@ class FilesystemBackend:
 
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> ObjectReader:
         """See StorageBackend.open."""
-        with translated(self.name, key):
-            fd = self._open_file(key)
+        fd, status = self._open_file(key)
         try:
-            size = os.fstat(fd).st_size
-            start, count = resolve_range(key, size, start, length)
+            start, count = resolve_range(key, status.st_size, start, length)
         except BaseException:
             os.close(fd)
             raise
@@ -90,12 +89,8 @@ class FilesystemBackend:
 
     def stat(self, key: str) -> ObjectInfo:
         """See StorageBackend.stat."""
-        with translated(self.name, key):
-            fd = self._open_file(key)
-            try:
-                status = os.fstat(fd)
-            finally:
-                os.close(fd)
+        fd, status = self._open_file(key)
+        os.close(fd)
         return ObjectInfo(key, status.st_size, status.st_mtime)
 
     def delete(self, key: str) -> None:
@@ -177,18 +172,15 @@ class FilesystemBackend:
         path.unlink(missing_ok=True)
         return info
 
-    def _open_file(self, key: str) -> int:
+    def _open_file(self, key: str) -> tuple[int, os.stat_result]:
         folders, name = split_key(key)
         try:
-            directory = open_directory(self._root(), folders)
-            try:
-                fd = os.open(name, _READ_FLAGS, dir_fd=directory)
-            finally:
-                os.close(directory)
+            fd = open_below(self._root(), folders, name)
+            status = os.fstat(fd)
         except OSError as exc:
             raise storage_error(exc, self.name, key) from exc
-        if stat.S_ISREG(os.fstat(fd).st_mode):
-            return fd
+        if stat.S_ISREG(status.st_mode):
+            return fd, status
         os.close(fd)
         raise ObjectNotFound(f"{self.name}: {key!r} is not a regular file")
 

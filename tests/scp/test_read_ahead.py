@@ -14,7 +14,7 @@ from vna.dimse.negotiation import PresentationContext
 from vna.errors import Unavailable
 from vna.model.identifiers import InstanceUids
 from vna.model.instances import InstanceLayout, Location, StoredInstance
-from vna.scp.feed import Feed
+from vna.scp.feed import FIRST_PAGE, Feed
 from vna.scp.plan import Routes
 from vna.scp.read_ahead import DEPTH, FIRST_ONES, Prepared, ReadAhead
 from vna.scp.rendition import Payload, Rendition
@@ -126,13 +126,13 @@ def test_where_there_is_no_time_nobody_waits_for_the_storage(feed: Feed) -> None
 
 def test_a_feed_that_fails_is_told_in_its_turn() -> None:
     def fail_later(ids: Sequence[int]) -> list[StoredInstance]:
-        if 0 not in ids:
+        if 0 not in ids:  # not the first page
             raise Unavailable("the index is gone")
         return list(map(stored, ids))
 
-    feed = Feed(array("q", range(251)), fail_later, lambda _count: None)
+    feed = Feed(array("q", range(FIRST_PAGE + 1)), fail_later, lambda _count: None)
     ahead = ahead_of(feed, Reading())
-    assert [number(ahead.next(30)) for _ in range(250)] == list(range(250))
+    assert [number(ahead.next(30)) for _ in range(FIRST_PAGE)] == list(range(FIRST_PAGE))
     for _ in range(2):
         with pytest.raises(Unavailable, match="the index is gone"):
             ahead.next(30)

@@ -69,15 +69,16 @@ class Inbox:
         """Whether a command has been read ahead, which `next_message` gives without waiting."""
         return self._ahead is not None
 
-    def look(self) -> None:
+    def look(self, *, receive: bool = True) -> None:
         """Note the C-CANCEL-RQs, responses and the release that have arrived, without waiting.
 
-        Nothing is read past a dataset that is still to be taken, nor past another command.
+        Nothing is read past a dataset that is still to be taken, nor past another command. Without
+        `receive` only what was taken from the connection already.
         """
         while not (self._assembler.is_in_data or self._ahead or self.is_release_pending):
             event = self._connection.ready_event()
             if event is None:
-                if not self._connection.fill_now():
+                if not receive or not self._connection.fill_now():
                     return
                 continue
             received = self._command_of(event)

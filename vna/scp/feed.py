@@ -13,6 +13,9 @@ from vna.model.instances import StoredInstance
 PAGE = 250
 """Instances whose rows are in memory at a time: about a kilobyte each."""
 
+FIRST_PAGE = 16
+"""So many are loaded before anything is sent; the next ones while the first are on their way."""
+
 Load = Callable[[Sequence[int]], list[StoredInstance]]
 
 
@@ -49,7 +52,8 @@ class Feed:
         """
         with self._lock:
             while not self._ready and not self.is_drained:
-                page = self._ids[self._position : self._position + PAGE]
+                size = PAGE if self._position else min(FIRST_PAGE, PAGE)
+                page = self._ids[self._position : self._position + size]
                 loaded = self._load(page)
                 self._position += len(page)
                 self._lost(len(page) - len(loaded))

@@ -57,14 +57,17 @@ class Getter:
     def _send_all(self, ahead: ReadAhead) -> bool:
         is_last = False
         while not (is_last and not self._sender.outstanding):
-            if self._retrieval.exchange.cancelled():
+            if self._retrieval.exchange.cancelled(look=False):
                 self._association.await_progress(lambda: not self._sender.outstanding, GRACE)
                 return True
             self._heartbeat()
             if is_last or not self._sender.has_room:
                 self._await_answer(ahead)
-            else:
-                is_last = self._send_next(ahead)
+                continue
+            before = self._sender.outstanding
+            is_last = self._send_next(ahead)
+            if self._sender.outstanding == before:  # nothing was sent, so nobody has looked
+                self._association.take_responses()
         return False
 
     def _send_next(self, ahead: ReadAhead) -> bool:

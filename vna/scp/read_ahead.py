@@ -6,7 +6,6 @@ import contextlib
 import logging
 import queue
 import threading
-import time
 from dataclasses import dataclass
 
 from vna.dimse.negotiation import PresentationContext
@@ -19,10 +18,10 @@ log = logging.getLogger(__name__)
 
 INTERNAL_ERROR = "internal error, see the archive's log"
 
-SLOW, SLOW_ONES = 0.02, 3
-"""Seconds that are too long for one instance, and how many of those in a row call for a thread."""
+FIRST_ONES = 2
+"""So many instances are prepared without a thread: for fewer it would not pay to start one."""
 
-DEPTH = 3
+DEPTH = 2
 """Instances that wait in memory to be sent, each of 4 MiB at most; larger ones are opened at their turn."""
 
 
@@ -39,17 +38,19 @@ class Prepared:
 class ReadAhead:
     """Prepares instances of `feed` before their turn; what was not sent goes back there at the end.
 
-    As long as the storage answers at once, the thread that sends does it itself, while it waits for
-    the receiver: `prefetch`. From the first slow ones on a thread does it. `close` it whatever
-    happened; one thread calls all.
+    The first ones are prepared by the thread that sends, while it waits for the receiver:
+    `prefetch`. From then on a thread does it: reading and hashing need neither the interpreter nor
+    the core that sends. `close` it whatever happened; one thread calls all.
     """
 
     def __init__(self, feed: Feed, rendition: Rendition, routes: Routes) -> None:
         self._feed, self._rendition, self._routes = feed, rendition, routes
-        self._ready: queue.Queue[Prepared | VnaError | None] = queue.Queue(DEPTH)
+        # Two simple queues, not one with a limit: handing over an instance costs a tenth so.
+        self._ready: queue.SimpleQueue[Prepared | VnaError | None] = queue.SimpleQueue()
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._is_over = False
         self._thread: threading.Thread | None = None
-        self._slow = 0
+        self._first_ones = 0
 
     def next(self, seconds: float | None = None) -> Prepared | None:
         """The next one; None when there is none left.
@@ -58,32 +59,36 @@ class ReadAhead:
         """
         self.prefetch()
         item = self._ready.get(timeout=seconds)
-        if not isinstance(item, Prepared):
-            self._is_over = True
-            self._ready.put(item)  # the end stays the end; nobody else puts any more
+        if isinstance(item, Prepared):
+            if self._thread is not None:
+                self._room.put(None)
+            return item
+        self._is_over = True
+        self._ready.put(item)  # the end stays the end; nobody else puts any more
         if isinstance(item, VnaError):
             raise item
-        return item
+        return None
 
     def prefetch(self) -> None:
-        """Prepare one, unless one waits or a thread sees to it."""
-        if self._thread is not None or self._is_over or not self._ready.empty():
+        """See to it that one waits or will."""
+        if self._thread is not None or self._is_over:
             return
-        started = time.monotonic()
-        self._step()
-        self._slow = self._slow + 1 if time.monotonic() - started > SLOW else 0
-        if self._slow >= SLOW_ONES:
+        if self._first_ones == FIRST_ONES:
+            for _ in range(DEPTH - self._ready.qsize()):
+                self._room.put(None)
             self._thread = threading.Thread(target=self._work, name="read-ahead", daemon=True)
             self._thread.start()
+        elif self._ready.empty():
+            self._first_ones += 1
+            self._step()
 
     def close(self, *, at_once: bool = False) -> None:
         """Give back what was prepared; `at_once`: without waiting for the storage."""
         self._is_over = True
-        unsent = self._drained()
-        while not at_once and self._thread is not None and self._thread.is_alive():
-            with contextlib.suppress(queue.Empty):
-                unsent += _attempts(self._ready.get(timeout=0.01))
-        self._feed.give_back(unsent + self._drained())
+        self._room.put(None)
+        if not at_once and self._thread is not None:
+            self._thread.join()
+        self._feed.give_back(self._drained())
 
     def _drained(self) -> list[Attempt]:
         unsent: list[Attempt] = []
@@ -93,8 +98,10 @@ class ReadAhead:
         return unsent
 
     def _work(self) -> None:
-        while not self._is_over and self._step():
-            pass
+        may_be_more = True
+        while may_be_more:
+            self._room.get()
+            may_be_more = not self._is_over and self._step()
 
     def _step(self) -> bool:
         """Put the next one, or why there is none, into the queue; whether there may be more."""

@@ -109,7 +109,7 @@ class RetrieveService:
         """The stored object in memory, verified. Raises Corrupt, Unavailable."""
         location = instance.location
         with self._objects.open(location) as reader:
-            data = read_fully(reader)
+            data = read_exactly(reader, location.length)
         check_digest(data, instance.object_digest, location.key)
         return memoryview(data)
 
