@@ -182,6 +182,7 @@ def test_fuzzy_matching_finds_names_by_their_sound(client: FlaskClient) -> None:
         ("includefield=Nope", "Nope"),
         ("StudyDate=2020-01-01", "StudyDate"),
         ("PatientID=A&PatientID=B", "PatientID"),
+        ("PatientID=" + "%5C".join(f"{n}*" for n in range(1001)), "1000 alternatives"),
     ],
 )
 def test_bad_queries_name_what_is_wrong(client: FlaskClient, query: str, word: str) -> None:

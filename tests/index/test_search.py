@@ -9,6 +9,7 @@ import pytest
 from tests.index.samples import ORIGIN, attributes, element, new_instance
 from vna.errors import InvalidQuery
 from vna.index.columns import is_searchable
+from vna.index.conditions import MOST_VALUES
 from vna.index.database import Database
 from vna.index.instances import InstanceIndex
 from vna.index.search import SearchIndex
@@ -412,3 +413,16 @@ def test_series_and_instances_are_ordered_by_number(
     index.register(new_instance(instance="none", instance_attributes=odd), ORIGIN)
     found = uids(search.find(Query(Level.IMAGE, (), frozenset({SOP_UID}))), SOP_UID)
     assert found == ["2", "9", "10", "none"]
+
+
+def test_as_many_values_as_are_allowed_are_found(index: InstanceIndex, search: SearchIndex) -> None:
+    index.register(new_instance(), ORIGIN)
+    values = tuple(Wildcard(f"no{number}*") for number in range(MOST_VALUES - 1))
+    uid = studies(search)[0]
+    assert studies(search, Filter(STUDY_UID, OneOf((*values, SingleValue(uid))))) == [uid]
+
+
+def test_more_values_never_reach_the_database(search: SearchIndex) -> None:
+    values = tuple(Wildcard(f"no{number}*") for number in range(MOST_VALUES + 1))
+    with pytest.raises(InvalidQuery, match="20000 values"):
+        search.find(Query(Level.STUDY, (Filter(STUDY_UID, OneOf(values)),)))

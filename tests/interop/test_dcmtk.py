@@ -18,6 +18,7 @@ from pydicom.data import get_testdata_file
 
 from storage_backends.filesystem import FilesystemBackend
 from tests import samples
+from tests.e2e.process import free_port
 from tests.scp.site import LOOPBACK, Site, open_site
 from vna.config import DestinationConfig
 from vna.index.database import Database
@@ -127,11 +128,6 @@ def serving(port: int, command: list[str]) -> Iterator[None]:
             yield
         finally:
             process.kill()
-
-
-def free_port() -> int:
-    with socket.create_server((LOOPBACK, 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def await_port(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from tests import samples
@@ -72,6 +74,10 @@ def received(folder: Path) -> dict[str, bytes]:
     return {uid: dataset_of(path) for uid, path in found(folder).items()}
 
 
+def decoded(data: bytes) -> bytes:
+    return bytes(pydicom.dcmread(io.BytesIO(data)).pixel_array.tobytes())
+
+
 def counts(final: Command) -> tuple[int | None, ...]:
     """Completed, failed, warning and remaining sub-operations."""
     return (
@@ -95,6 +101,24 @@ def test_several_associations_deliver_every_byte(
         final = client.move(site.address[1], {"StudyInstanceUID": STUDY}, NAME)
         assert (final.status, *counts(final)) == (0, 40, 0, 0, None)
         assert received(folder) == sent
+
+
+def test_a_deflated_dataset_of_odd_length_gets_its_padding_byte(site: Site, tmp_path: Path) -> None:
+    """storescp ends the association at an odd fragment, unless it writes what it is sent at once."""
+    data = sample("image_dfl.dcm").read_bytes()
+    uid = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True).StudyInstanceUID
+    keep_file(site, data)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+
+    def command(port: int) -> tuple[object, ...]:
+        return (dcmtk("storescp"), "-v", "+xa", "-od", kept, port)
+
+    with destination(site, NAME, tmp_path, command):
+        final = client.move(site.address[1], {"StudyInstanceUID": str(uid)}, NAME)
+        assert (final.status, *counts(final)) == (0, 1, 0, 0, None)
+        (path,) = kept.iterdir()
+        assert pydicom.dcmread(path).pixel_array.tobytes() == decoded(data)
 
 
 @pytest.mark.parametrize("associations", [1, 3])

@@ -11,7 +11,8 @@ from pynetdicom import AE
 
 from storage_backends.filesystem import FilesystemBackend
 from tests.certificates import authority
-from tests.interop.test_dcmtk import BIN, DEADLINE, dataset_of, free_port, real_files, run, serving
+from tests.e2e.process import free_port
+from tests.interop.test_dcmtk import BIN, DEADLINE, dataset_of, real_files, run, serving
 from tests.scp.site import LOOPBACK, Site, open_site
 from tests.scp.test_storage import CONTEXTS, sample, send
 from tests.scp.test_tls_door import tls_config

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from tests import samples
+from vna.dicom.attributes import BY_TAG
+from vna.dicom.encode import encode_dataset
 from vna.dicom.json import dataset_json
 from vna.dimse.command import RESPONSE, Command, CommandField
 from vna.dimse.message import Message
@@ -19,7 +21,7 @@ from vna.model.query import JsonElement, Query, Record
 from vna.scp import answers, query
 from vna.scp.answers import MOST_HELD, AnswerWriter
 from vna.scp.exchange import Door, Exchange
-from vna.scp.identifier import FindRequest
+from vna.scp.identifier import FindRequest, vr_of_key
 from vna.scp.policy import Model
 
 FIND = f"{Model.STUDY_ROOT}.1"
@@ -181,3 +183,45 @@ def test_a_record_with_more_than_was_asked_for_is_cut_down() -> None:
         "00081032": {"vr": "SQ", "Value": [{"00080100": code}]},
         "00100020": {"vr": "LO", "Value": ["P1"]},
     }
+
+
+ANSWERED: dict[str, JsonElement] = {
+    "00080052": {"vr": "CS", "Value": ["STUDY"]},
+    "00080054": {"vr": "AE", "Value": ["VNA"]},
+    "00080056": {"vr": "CS", "Value": ["ONLINE"]},
+    "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Müller^Jörg"}]},
+}
+
+
+@pytest.mark.parametrize("syntax", [samples.IMPLICIT, samples.EXPLICIT])
+def test_unknown_keys_are_answered_empty_and_written_once(
+    syntax: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some before, between and behind what is answered, the character set among it."""
+    groups = (0x00080001, 0x00080057, 0x00100001, 0x00100011, 0x50001001)
+    tags = {tag + number for tag in groups for number in range(8)} - BY_TAG.keys()
+    keys = (f"{tag:08X}" for tag in tags)
+    unknown: dict[str, JsonElement] = {key: {"vr": vr_of_key(key, {"vr": "LO"})} for key in keys}
+    assert unknown.keys() >= {
+        "00080001",
+        "00080006",
+        "00080058",
+        "00100001",
+        "00100011",
+        "50001001",
+    }
+    request = FindRequest(
+        Query(Level.STUDY), {**unknown, "00100010": {"vr": "PN"}}, all_supported=False
+    )
+    writer = AnswerWriter(request, "VNA", syntax)
+    encoded: list[str] = []
+
+    def encode(attributes: dict[str, JsonElement], *others: Any) -> bytes:
+        encoded.extend(attributes)
+        return encode_dataset(attributes, *others)
+
+    monkeypatch.setattr(answers, "encode_dataset", encode)
+    record = Record(Level.STUDY, {"00100010": ANSWERED["00100010"]})
+    found = [writer.written(record) for _ in range(2)]
+    assert found == [encode_dataset({**unknown, **ANSWERED}, syntax)] * 2
+    assert set(encoded) == set(ANSWERED)

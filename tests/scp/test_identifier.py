@@ -9,8 +9,14 @@ import pytest
 from tests.samples import EXPLICIT, IMPLICIT, Typed, Value, dataset
 from vna.errors import InvalidQuery
 from vna.model.identifiers import Level, Selection
-from vna.model.query import AnyOf, Filter, ItemMatch, SingleValue, Wildcard
-from vna.scp.identifier import Identifier, read_identifier, to_find_request, to_selection
+from vna.model.query import AnyOf, Filter, ItemMatch, JsonElement, SingleValue, Wildcard
+from vna.scp.identifier import (
+    MAX_KEYS,
+    Identifier,
+    read_identifier,
+    to_find_request,
+    to_selection,
+)
 from vna.scp.policy import Model
 from vna.scp.status import UndecodableIdentifier
 
@@ -163,3 +169,24 @@ def test_nothing_without_its_unique_key_selects_anything(
 ) -> None:
     with pytest.raises(InvalidQuery):
         to_selection(read(level, keys))
+
+
+def unknown_keys(count: int) -> dict[str, JsonElement]:
+    return {f"{0x50001000 + number:08X}": {"vr": "LO"} for number in range(count)}
+
+
+def test_keys_that_are_not_kept_are_answered_but_not_looked_up() -> None:
+    keys: dict[str, JsonElement] = {"00100020": {"vr": "LO"}, **unknown_keys(MAX_KEYS - 1)}
+    request = to_find_request(Identifier(Level.STUDY, keys))
+    assert set(request.keys) == set(keys)
+    assert not request.all_supported
+    assert request.query.return_tags == frozenset({0x00100020, 0x00080005, 0x00080056})
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_too_many_keys_are_refused_wherever_they_stand(is_nested: bool) -> None:
+    keys = unknown_keys(MAX_KEYS if is_nested else MAX_KEYS + 1)
+    if is_nested:
+        keys = {"00081032": {"vr": "SQ", "Value": [keys]}}
+    with pytest.raises(InvalidQuery, match="more than 2000 keys"):
+        to_find_request(Identifier(Level.STUDY, keys))

@@ -9,6 +9,7 @@ import pytest
 from tests import samples
 from tests.scp.site import Site, associate
 from vna.dicom.json import dataset_json
+from vna.dicom.matching import MAX_ALTERNATIVES
 from vna.dimse import scu
 from vna.dimse.association import Association
 from vna.dimse.command import Command, CommandField
@@ -21,6 +22,7 @@ CONTEXTS = (
     (STUDY_ROOT, (samples.EXPLICIT,)),
     (samples.CT_IMAGE, (samples.EXPLICIT,)),
 )
+MANY = [f"{number}*" for number in range(MAX_ALTERNATIVES + 1)]
 Keys = Mapping[str, samples.Value]
 Record = dict[str, JsonElement]
 
@@ -241,6 +243,7 @@ def test_a_name_is_found_in_the_character_set_of_the_question(site: Site) -> Non
         pytest.param("FRAME", {"PatientID": ""}, PATIENT_ROOT, 0xA900, id="unknown level"),
         pytest.param("STUDY", {"StudyDate": "yesterday"}, STUDY_ROOT, 0xA900, id="no date"),
         pytest.param("STUDY", {"StudyDate": "2024*"}, STUDY_ROOT, 0xA900, id="wildcard in a date"),
+        pytest.param("STUDY", {"PatientID": MANY}, STUDY_ROOT, 0xA900, id="too many wildcards"),
     ],
 )
 def test_a_bad_identifier_is_refused_with_a_comment_and_the_next_query_answered(

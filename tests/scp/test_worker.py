@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.process import free_port
 from tests.scp.site import LOOPBACK, PATIENCE
 from tests.scp.test_storage import CONTEXTS, Sample, large_sample, sample, send
 from vna.dimse import scu
@@ -51,11 +51,6 @@ class Server:
         self.process.send_signal(number)
         assert self.process.wait(DEADLINE) == 0
         return self.log.read_text()
-
-
-def free_port() -> int:
-    with socket.create_server((LOOPBACK, 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from vna.conformance.queries import unmatched_keywords
 from vna.conformance.table import listed, yes
 from vna.dicom.extraction import WITHOUT_FUNCTIONAL_GROUPS
 from vna.dicom.frame_keys import KEYWORDS
+from vna.dicom.matching import MAX_ALTERNATIVES
 from vna.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from vna.dimse.assembly import MAX_COMMAND_LENGTH
 from vna.dimse.commitment_scu import MAX_REPORT_LENGTH, PUSH_MODEL_INSTANCE, REQUEST_COMMITMENT
@@ -22,7 +23,7 @@ from vna.dimse.pdu import APPLICATION_CONTEXT_NAME
 from vna.dimse.stream import MAX_ASSOCIATE_LENGTH
 from vna.dimse.tls import CIPHERS, Credentials, client_context
 from vna.scp.commitment import MAX_REQUEST_BYTES
-from vna.scp.identifier import MAX_IDENTIFIER_BYTES
+from vna.scp.identifier import MAX_IDENTIFIER_BYTES, MAX_KEYS
 from vna.scp.mover import GRACE, TICK
 from vna.scp.policy import IDENTIFIER_SYNTAXES
 from vna.scp.suboperations import MAX_COUNT, MAX_FAILED_UIDS
@@ -68,6 +69,8 @@ def _fixed() -> dict[str, str]:
         "max_command": _size(MAX_COMMAND_LENGTH),
         "max_associate": _size(MAX_ASSOCIATE_LENGTH),
         "max_identifier": _size(MAX_IDENTIFIER_BYTES),
+        "max_keys": str(MAX_KEYS),
+        "max_alternatives": str(MAX_ALTERNATIVES),
         "max_commitment_request": _size(MAX_REQUEST_BYTES),
         "max_commitment_report": _size(MAX_REPORT_LENGTH),
         "push_model_instance": PUSH_MODEL_INSTANCE,

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal
 
 from vna.dicom.charset import UNICODE, encode, parse_charsets, usable_charsets
@@ -23,6 +24,7 @@ _CHARSET_KEY = "00080005"
 _ALL_VRS = LONG_VRS | SHORT_VRS
 _SHORT_LIMIT = 0xFFFE
 _MAX_LABEL = 512
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
 Charsets = tuple[str, ...]
 
 
@@ -30,6 +32,7 @@ def encode_dataset(
     attributes: Mapping[str, JsonElement],
     transfer_syntax_uid: str = EXPLICIT_VR_LITTLE_ENDIAN,
     requested: str = "",
+    written: Mapping[str, bytes] = _NOTHING,
 ) -> bytes:
     """`attributes`, keyed by eight upper-case hex digits, as the bytes of a dataset in tag order.
 
@@ -38,6 +41,9 @@ def encode_dataset(
     request (`requested`, as it stands there), then ISO_IR 100, in the same way; else ISO_IR 192. So
     no character is lost. Text of VRs that it does not concern (CS, DA, UI …) is ASCII unless the
     data broke that rule; then it is written as it was.
+
+    `written`: runs of elements that this function wrote before, by the key of each run's first
+    element; they are put in as they are, so no element of `attributes` may belong inside a run.
 
     A value that its VR can't hold is written with length zero, so one odd instance spoils no
     answer; BulkDataURI likewise. Groups 0000 and 0002 are left out. Raises Unsupported for a
@@ -48,10 +54,10 @@ def encode_dataset(
     writer = _WRITERS[transfer_syntax_uid]
     for charsets in _labels(_own_label(attributes), requested[:_MAX_LABEL]):
         try:
-            return writer.labelled(attributes, _TextWriter(charsets))
+            return writer.labelled(attributes, written, _TextWriter(charsets))
         except _DoesNotFit:
             continue
-    return writer.labelled(attributes, _TextWriter((UNICODE,), is_last=True))
+    return writer.labelled(attributes, written, _TextWriter((UNICODE,), is_last=True))
 
 
 def _own_label(attributes: Mapping[str, JsonElement]) -> str:
@@ -140,27 +146,39 @@ class _Writer:
         self._item = self._tag("FFFEE000")
         self._head = lru_cache(maxsize=4096)(self._make_head)
 
-    def labelled(self, attributes: Mapping[str, JsonElement], text: _TextWriter) -> bytes:
+    def labelled(
+        self,
+        attributes: Mapping[str, JsonElement],
+        written: Mapping[str, bytes],
+        text: _TextWriter,
+    ) -> bytes:
         """The whole dataset, with (0008,0005) when text needs it. Raises _DoesNotFit."""
-        keys = sorted(attributes)
+        keys = sorted([*attributes, *written])
         place = bisect_left(keys, _CHARSET_KEY)
         behind = bisect_right(keys, _CHARSET_KEY)
-        before = self._written(keys[:place], attributes, text)
-        parts = self._written(keys[behind:], attributes, text)
+        before = self._written(keys[:place], attributes, text, written)
+        parts = self._written(keys[behind:], attributes, text, written)
         if text.is_needed:
             label: JsonElement = {"vr": "CS", "Value": list(text.charsets)}
             before += self._written([_CHARSET_KEY], {_CHARSET_KEY: label}, text)
         return b"".join(before + parts)
 
     def _written(
-        self, keys: Iterable[str], attributes: Mapping[str, JsonElement], text: _TextWriter
+        self,
+        keys: Iterable[str],
+        attributes: Mapping[str, JsonElement],
+        text: _TextWriter,
+        written: Mapping[str, bytes] = _NOTHING,
     ) -> list[bytes]:
         parts: list[bytes] = []
         head_of, order = self._head, self._order
         for key in keys:
             if key < "0003":
                 continue
-            element = attributes[key]
+            element = attributes.get(key)
+            if element is None:
+                parts.append(written[key])
+                continue
             vr = element.get("vr")
             head = head_of(key, vr if isinstance(vr, str) else "UN")
             value = _plain_value(element, head.vr) if head.is_text and text.takes_ascii else None

@@ -30,6 +30,10 @@ _NUMBER_VRS = frozenset({"DS", "FL", "FD"})
 MATCHABLE_VRS = frozenset({*WILDCARD_VRS, *RANGE_VRS, *_INTEGERS, *_NUMBER_VRS, "AS", "AT", "UI"})
 """What `parse_match` understands; sequences are matched item by item, binary values not at all."""
 
+MAX_ALTERNATIVES = 1000
+"""Of one key, where each is a condition of its own: with wildcards, names, dates, numbers."""
+
+_WHOLE_TEXT_VRS = MATCHABLE_VRS - RANGE_VRS - _NUMBER_VRS - _INTEGERS.keys() - {"PN"}
 _COMMA_VRS = frozenset({"UI", "CS"})
 _STARS = re.compile(r"\*+")
 _AT = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
@@ -55,7 +59,7 @@ def parse_match(vr: str, text: str, *, tag: int = 0, comma_lists: bool = False) 
     `comma_lists`, as in QIDO-RS (PS3.18 8.3.4.1), so are those behind commas in UI and CS. A single
     TM or DT, and a DA or a range end, mean the whole span that they name, see `vna.dicom.times`: so
     "10" of TM is Range("100000.000000", "105959.999999"). Numbers come out in their shortest form,
-    AT as eight hex digits.
+    AT as eight hex digits. More than MAX_ALTERNATIVES are refused, except plain lists of text.
 
     Raises InvalidQuery, its message naming the attribute of `tag` (when given) and the remedy,
     never the value: that may be a patient's.
@@ -69,7 +73,7 @@ def parse_match(vr: str, text: str, *, tag: int = 0, comma_lists: bool = False) 
         raise _invalid(tag, vr, "wildcards are not allowed here; give whole values" + _or_range(vr))
     if vr in RANGE_VRS:
         return _moment(vr, values, tag)
-    return _alternatives([_normal(vr, value, tag) for value in values], vr)
+    return _alternatives([_normal(vr, value, tag) for value in values], vr, tag)
 
 
 TIME_OF_DATE: dict[int, int] = {
@@ -130,9 +134,12 @@ def _split(vr: str, text: str, comma_lists: bool) -> list[str]:
     return [value.strip(" \0") for value in text.split("\\")]
 
 
-def _alternatives(values: Sequence[str], vr: str) -> Match:
+def _alternatives(values: Sequence[str], vr: str, tag: int) -> Match:
     distinct = tuple(dict.fromkeys(_STARS.sub("*", value) for value in values))
-    if vr not in WILDCARD_VRS or not any(map(_has_wildcard, distinct)):
+    are_whole = vr not in WILDCARD_VRS or not any(map(_has_wildcard, distinct))
+    if len(distinct) > MAX_ALTERNATIVES and not (are_whole and vr in _WHOLE_TEXT_VRS):
+        raise _invalid(tag, vr, f"over {MAX_ALTERNATIVES} alternatives; ask in parts")
+    if are_whole:
         return AnyOf(distinct) if len(distinct) > 1 else SingleValue(distinct[0])
     matches = tuple(
         Wildcard(value) if _has_wildcard(value) else SingleValue(value) for value in distinct
@@ -151,7 +158,7 @@ def _moment(vr: str, values: Sequence[str], tag: int) -> Match | None:
             return _range(vr, ends, tag)
     spans = list(dict.fromkeys(_span(vr, value, tag) for value in values))
     if vr == "DA" and all(low == high for low, high in spans):
-        return _alternatives([low for low, _ in spans], vr)
+        return _alternatives([low for low, _ in spans], vr, tag)
     if len(spans) > 1 or vr == "DA":
         raise _malformed(vr, tag)
     low, high = spans[0]

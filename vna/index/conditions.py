@@ -39,6 +39,10 @@ _NAMES = tuple(
 )
 
 
+MOST_VALUES = 20_000
+"""Place-holders of one statement; Postgres takes 65 535."""
+
+
 class Matcher:
     """Builds the conditions of one statement; `bound` are its values by place-holder, never part of its text."""
 
@@ -80,7 +84,9 @@ class Matcher:
         ).format(element, self._on_json_value(vr_of(tag), match))
 
     def bind(self, value: object) -> Part:
-        """The place-holder of `value`."""
+        """The place-holder of `value`. Raises InvalidQuery for more than MOST_VALUES."""
+        if len(self.bound) >= MOST_VALUES:
+            raise InvalidQuery(f"more than {MOST_VALUES} values to match; ask in parts")
         name = f"v{len(self.bound)}"
         self.bound[name] = value
         return sql.Placeholder(name)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 
+from vna.dicom.attributes import BY_TAG
 from vna.dicom.encode import encode_dataset
 from vna.model.query import JsonElement, Record
 from vna.scp.exchange import Exchange
@@ -26,6 +28,7 @@ MOST_HELD_BYTES = 2**17
 LONGEST_HELD = 0.02
 """Seconds; with the next match, or the end, what is older goes out."""
 
+_ADDED = (SPECIFIC_CHARACTER_SET, QUERY_RETRIEVE_LEVEL, RETRIEVE_AE_TITLE, INSTANCE_AVAILABILITY)
 _ONLINE: JsonElement = {"vr": "CS", "Value": ["ONLINE"]}
 
 
@@ -35,15 +38,20 @@ class AnswerWriter:
     Every key that was asked for, empty when the archive has no value, the level, where to retrieve
     from and how soon, and a character set that carries the values: the data's own when it can, else
     that which the request has or ISO_IR 192, see `encode_dataset`. Timezone Offset From UTC only
-    with a value.
+    with a value. Keys that the archive does not keep are written once, not for each match.
     """
 
     def __init__(self, request: FindRequest, ae_title: str, transfer_syntax_uid: str) -> None:
         self._transfer_syntax_uid = transfer_syntax_uid
         self._requested = request.charset
-        self._empty: Keys = {key: {"vr": vr_of_key(key, e)} for key, e in request.keys.items()}
+        empty: Keys = {key: {"vr": vr_of_key(key, e)} for key, e in request.keys.items()}
+        self._empty: Keys = {key: e for key, e in empty.items() if int(key, 16) in BY_TAG}
+        unknown = {key: e for key, e in empty.items() if key not in self._empty}
+        self._written = _runs(unknown, (*self._empty, *_ADDED), transfer_syntax_uid)
         self._wanted_items = {
-            key: items[0] for key, e in request.keys.items() if (items := _items(e)) and items[0]
+            key: items[0]
+            for key in self._empty
+            if (items := _items(request.keys[key])) and items[0]
         }
         self._retrieve: JsonElement = {"vr": "AE", "Value": [ae_title]}
         self._level: JsonElement = {"vr": "CS", "Value": [request.query.level.value]}
@@ -63,7 +71,7 @@ class AnswerWriter:
         own = attributes.get(SPECIFIC_CHARACTER_SET)
         if own is not None:
             answers[SPECIFIC_CHARACTER_SET] = own
-        return encode_dataset(answers, self._transfer_syntax_uid, self._requested)
+        return encode_dataset(answers, self._transfer_syntax_uid, self._requested, self._written)
 
 
 class Outbox:
@@ -113,6 +121,13 @@ class Outbox:
         self.discard()
         exchange.association.send_alike(exchange.message.context.id, self._pending, held, last)
         self._sent_at = time.monotonic()
+
+
+def _runs(empty: Keys, others: Iterable[str], transfer_syntax_uid: str) -> Mapping[str, bytes]:
+    """The elements of `empty` as bytes, in runs that none of `others` comes between, see `encode_dataset`."""
+    keys = sorted({*empty, *others})
+    runs = (list(run) for is_empty, run in groupby(keys, empty.__contains__) if is_empty)
+    return {run[0]: encode_dataset({k: empty[k] for k in run}, transfer_syntax_uid) for run in runs}
 
 
 def _items(element: JsonElement) -> Sequence[Keys]:

@@ -20,6 +20,8 @@ from vna.scp.policy import Model
 from vna.scp.status import UndecodableIdentifier
 
 MAX_IDENTIFIER_BYTES = 2**20
+MAX_KEYS = 2000
+"""In the identifier of a C-FIND, those in items too. Each match repeats them."""
 
 SPECIFIC_CHARACTER_SET = "00080005"
 QUERY_RETRIEVE_LEVEL = "00080052"
@@ -95,8 +97,11 @@ def _level(keys: Keys, model: Model) -> Level:
 def to_find_request(identifier: Identifier, options: QueryOptions = _NO_OPTIONS) -> FindRequest:
     """The query behind a C-FIND identifier; keys of any level are taken (relational, C.4.1.2.2.1).
 
-    A key that the archive does not keep matches everything (C.2.2.1.3). Raises InvalidQuery.
+    A key that the archive does not keep matches everything (C.2.2.1.3). Raises InvalidQuery, for
+    more than MAX_KEYS keys too.
     """
+    if _count(identifier.keys) > MAX_KEYS:
+        raise InvalidQuery(f"more than {MAX_KEYS} keys; ask for less at a time")
     found = keys_of_identifier(identifier.keys, combine_datetime=options.combined_datetime)
     keys = {key: element for key, element in identifier.keys.items() if _is_answered(int(key, 16))}
     kept = tuple(item for item in found.filters if item.tag in BY_TAG)
@@ -117,8 +122,16 @@ def to_find_request(identifier: Identifier, options: QueryOptions = _NO_OPTIONS)
     )
 
 
+def _count(keys: Keys) -> int:
+    """How many keys, those in items too."""
+    sequences = (element for element in keys.values() if element.get("vr") == "SQ")
+    items = (item for sequence in sequences for item in items_of(sequence))
+    return len(keys) + sum(_count(item) for item in items if isinstance(item, dict))
+
+
 def _wanted(keys: Keys) -> frozenset[int]:
-    return frozenset(int(key, 16) for key in (*keys, SPECIFIC_CHARACTER_SET, INSTANCE_AVAILABILITY))
+    tags = (int(key, 16) for key in (*keys, SPECIFIC_CHARACTER_SET, INSTANCE_AVAILABILITY))
+    return frozenset(tag for tag in tags if tag in BY_TAG)
 
 
 def _is_answered(tag: int) -> bool:

@@ -15,6 +15,7 @@ from vna.errors import VnaError
 from vna.model.instances import StoredInstance
 from vna.scp.exchange import Exchange
 from vna.scp.feed import Attempt
+from vna.scp.padding import for_another_try
 from vna.scp.read_ahead import INTERNAL_ERROR, Prepared
 from vna.scp.rendition import Payload, Rendition
 from vna.scp.status import PENDING, PROCESSING_FAILURE, Status, is_failure, remedy
@@ -118,7 +119,7 @@ class Sender:
             self._retrieval.fail(instance, INTERNAL_ERROR, "report it, please")
             return
         try:
-            self._transmit(prepared, payload)
+            self._transmit(prepared, self._padded(prepared, payload))
         finally:
             payload.close()
 
@@ -131,6 +132,11 @@ class Sender:
             raise AssertionError("what can't be sent has an error")
         instance, rendition = prepared.attempt.instance, self._retrieval.rendition
         return rendition.payload(instance, prepared.context.transfer_syntax)
+
+    @staticmethod
+    def _padded(prepared: Prepared, payload: Payload) -> Payload:
+        syntax = prepared.context.transfer_syntax if prepared.context else ""
+        return for_another_try(payload, syntax, prepared.attempt.tries)
 
     def _transmit(self, prepared: Prepared, payload: Payload) -> None:
         """Where the dataset can't be read to its end, the association has been aborted (PS3.7 6.3)."""

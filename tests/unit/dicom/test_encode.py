@@ -220,3 +220,12 @@ def test_swapping_twice_changes_nothing(data: bytes, size: int) -> None:
 
 def test_swapped_words() -> None:
     assert swap_words(struct.pack("<HH", 1, 2) + b"x", 2) == struct.pack(">HH", 1, 2) + b"x"
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_runs_written_before_stand_where_they_belong(syntax: str) -> None:
+    low: dict[str, JsonElement] = {"00080001": {"vr": "UL"}, "00080003": element("LO", "x")}
+    high: dict[str, JsonElement] = {"40000010": {"vr": "SH"}, "40000200": {"vr": "SQ"}}
+    written = {min(run): encode_dataset(run, syntax) for run in (low, high)}
+    together = encode_dataset(ANSWER, syntax, "", written)
+    assert together == encode_dataset({**low, **ANSWER, **high}, syntax)

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vna.dicom import times
-from vna.dicom.matching import MATCHABLE_VRS, RANGE_VRS, WILDCARD_VRS, parse_match
+from vna.dicom.matching import (
+    MATCHABLE_VRS,
+    MAX_ALTERNATIVES,
+    RANGE_VRS,
+    WILDCARD_VRS,
+    parse_match,
+)
 from vna.dicom.query_keys import keys_of_identifier, keys_of_parameters
 from vna.errors import InvalidQuery
 from vna.model.query import (
@@ -427,3 +433,27 @@ def test_the_same_parameter_said_twice_alike_is_fine() -> None:
 
 def test_private_parameters_are_ignored_and_named() -> None:
     assert keys_of_parameters([("00091001", "x")]).ignored == (0x00091001,)
+
+
+@pytest.mark.parametrize(
+    ("vr", "pattern"),
+    [("LO", "{}*"), ("CS", "A{}?"), ("PN", "Doe^{}"), ("PN", "{}*"), ("IS", "{}"), ("DS", "{}.5")],
+)
+def test_alternatives_that_are_conditions_of_their_own_are_bounded(vr: str, pattern: str) -> None:
+    values = [pattern.format(number) for number in range(1, MAX_ALTERNATIVES + 1)]
+    assert isinstance(parse_match(vr, "\\".join(values)), AnyOf | OneOf)
+    assert parse_match(vr, "\\".join([*values, values[0]])) is not None, "no more than before"
+    with pytest.raises(InvalidQuery, match=r"PatientID .*1000 alternatives"):
+        parse_match(vr, "\\".join([*values, pattern.format(0)]), tag=0x00100020)
+
+
+def test_days_are_bounded_too() -> None:
+    days = [f"{year}{month:02}01" for year in range(1900, 2000) for month in range(1, 13)]
+    with pytest.raises(InvalidQuery, match="alternatives"):
+        parse_match("DA", "\\".join(days))
+
+
+@pytest.mark.parametrize("vr", ["UI", "LO", "SH", "CS"])
+def test_plain_lists_of_text_may_be_long(vr: str) -> None:
+    values = tuple(f"1.{number}" for number in range(100 * MAX_ALTERNATIVES))
+    assert parse_match(vr, "\\".join(values)) == AnyOf(values)
