@@ -39,11 +39,27 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The figures of one row: a figure a round by peer, and what went wrong by peer."""
+    """The figures of one row: a figure a round by peer, and what went wrong by peer.
+
+    `refused`: of the instances that a peer got in all rounds, how many it did not take, and how many those were.
+    `remark`: what else to know of the row.
+    """
 
     work: Work
     figures: Mapping[str, Sequence[float]] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    remark: str = ""
+
+    @property
+    def note(self) -> str:
+        """The remark, and who refused how many. Rates count what was taken."""
+        told = [
+            f"{peer} refused {refused} of {sent}"
+            for peer, (refused, sent) in self.refused.items()
+            if refused
+        ]
+        return "; ".join([*([self.remark] if self.remark else []), *told])
 
     def median(self, peer: str) -> float | None:
         """The peer's median; None when it has no figure."""
@@ -87,7 +103,7 @@ class Comparison:
         return "pass" if self.reaches_goal or self.is_ahead else "–"
 
 
-HEADINGS = ("work", "unit", *PEERS, "× Orthanc", "to reach", "× dcmqrscp", "verdict")
+HEADINGS = ("work", "unit", *PEERS, "× Orthanc", "to reach", "× dcmqrscp", "verdict", "note")
 
 
 def cells(row: Comparison) -> tuple[str, ...]:
@@ -100,6 +116,7 @@ def cells(row: Comparison) -> tuple[str, ...]:
         row.work.to_reach,
         _ratio(row, OTHER),
         row.verdict,
+        row.note,
     )
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.benchmarks.comparison import Comparison
-from tests.benchmarks.peer_tasks import FILLS, Size, Task
+from tests.benchmarks.peer_fills import FILLS
+from tests.benchmarks.peer_tasks import Size, Stored, Task
 from tests.peers.peer import Peer, tail
 
 _TOLD_OF_EVERY = 10_000
-Figures = dict[str, list[tuple[float, ...]]]
+Figures = dict[str, list[Stored]]
 
 
 @dataclass
@@ -64,9 +65,25 @@ class Run:
             self._round(task, self.size, failures, figures, number)
         for position, work in enumerate(task.rows):
             by_peer = {
-                name: [figure[position] for figure in rounds] for name, rounds in figures.items()
+                name: [done.figures[position] for done in rounds]
+                for name, rounds in figures.items()
             }
-            yield Comparison(work, by_peer, failures)
+            refused = {
+                name: (sum(done.refused for done in rounds), sum(done.sent for done in rounds))
+                for name, rounds in figures.items()
+            }
+            yield Comparison(work, by_peer, failures, refused, self._remark(task))
+
+    def _remark(self, task: Task) -> str:
+        """How many studies are searched, by whom fewer."""
+        if task.needs != "studies":
+            return ""
+        fewer = [
+            f"{studies} in {peer.name}"
+            for peer in self.peers
+            if (studies := self.size.studies_of(peer)) != self.size.studies
+        ]
+        return ", ".join([f"{self.size.studies} studies", *fewer])
 
     def _round(
         self, task: Task, size: Size, failures: dict[str, str], figures: Figures, number: int = 0
@@ -78,7 +95,8 @@ class Run:
                 continue
 
             def measure(peer: Peer = peer) -> None:
-                figures[peer.name].append(task.measure(peer, size))
+                done = task.measure(peer, size)
+                figures[peer.name].append(done if isinstance(done, Stored) else Stored(done, 0, 0))
 
             if failure := self._attempt(peer, measure):
                 failures[peer.name] = failure

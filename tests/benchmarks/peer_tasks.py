@@ -6,7 +6,7 @@ import itertools
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tests import samples
@@ -27,7 +27,8 @@ from tests.peers.peer import Peer
 
 FIND, MOVE, GET = (f"1.2.840.10008.5.1.4.1.2.2.{number}" for number in (1, 2, 3))
 SERIES_INSTANCES = 200
-_SERIES = 7_000_000_000
+SERIES = 7_000_000_000
+"""The number of the study and series that are retrieved, and of its first instance."""
 _loads = itertools.count(1)
 _LOAD, _ASSOCIATION = 10_000_000, 100_000
 """How far apart the numbers of loads, and of the associations in a load, begin."""
@@ -55,9 +56,18 @@ class Size:
 
 WHOLE = Size(rounds=5, ct=320, small=480, large=(32, 20, 8), studies=50_000, repeats=60)
 SHORT = Size(rounds=3, ct=128, small=240, large=(8, 8, 4), studies=4_000, repeats=20)
-_FILLED_AT_ONCE = 2000
 
-Measure = Callable[[Peer, Size], tuple[float, ...]]
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The figures of a load, and how many of the instances sent were not taken."""
+
+    figures: tuple[float, ...]
+    refused: int
+    sent: int
+
+
+Measure = Callable[[Peer, Size], tuple[float, ...] | Stored]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +84,11 @@ class Task:
 Values = Sequence[str]
 
 
-def store(item: BenchObject, count: int, associations: int, peer: Peer) -> tuple[float, float]:
-    """Instances a second, and CPU seconds that the peer spent on 1 000; each association sends a study of its own."""
+def store(item: BenchObject, count: int, associations: int, peer: Peer) -> Stored:
+    """Instances a second, and CPU seconds that the peer spent on 1 000; each association sends a study of its own.
+
+    Both by what was taken.
+    """
     load_number = next(_loads)
 
     def values(association: int, number: int) -> Values:
@@ -95,7 +108,8 @@ def store(item: BenchObject, count: int, associations: int, peer: Peer) -> tuple
     expected = load.share * associations
     if result.succeeded < expected * (1 - peer.refused):
         raise incomplete(result, expected)
-    return result.rate, spent / result.succeeded * 1000
+    figures = (result.rate, spent / result.succeeded * 1000)
+    return Stored(figures, expected - result.succeeded, expected)
 
 
 def incomplete(result: LoadResult, expected: int) -> RuntimeError:
@@ -105,11 +119,11 @@ def incomplete(result: LoadResult, expected: int) -> RuntimeError:
 
 
 def store_task(name: str, work: Work, item: BenchObject, associations: int) -> Task:
-    """A row of storing without its CPU time."""
+    """A row of storing; its CPU time is not shown."""
 
-    def measure(peer: Peer, size: Size) -> tuple[float, ...]:
+    def measure(peer: Peer, size: Size) -> Stored:
         count = size.small if name.startswith("small") else size.ct
-        return (store(item, count, associations, peer)[0],)
+        return store(item, count, associations, peer)
 
     return Task(name, (work,), measure)
 
@@ -118,13 +132,13 @@ def large_task(number: int, item: BenchObject) -> Task:
     """A row of storing large images through four associations."""
     work = Work(f"large-{number}", f"C-STORE {item.title}, 4 associations", "/s", 1.5)
 
-    def measure(peer: Peer, size: Size) -> tuple[float, ...]:
-        return (store(item, size.large[number], 4, peer)[0],)
+    def measure(peer: Peer, size: Size) -> Stored:
+        return store(item, size.large[number], 4, peer)
 
     return Task(work.key, (work,), measure)
 
 
-def store_with_cpu(peer: Peer, size: Size) -> tuple[float, ...]:
+def store_with_cpu(peer: Peer, size: Size) -> Stored:
     """CT through four associations, and what the machine spent on it."""
     return store(objects.ct(), size.ct, 4, peer)
 
@@ -141,47 +155,6 @@ def opening(peer: Peer, size: Size) -> tuple[float, ...]:
         release(connection)
     return (statistics.median(times),)
 
-
-def fill_studies(peer: Peer, size: Size) -> Iterator[int]:
-    """Studies of one small instance each, by C-STORE, as many as the peer can index; yields how many there are."""
-    item = objects.tiny()
-    studies = size.studies_of(peer)
-    associations = 1 if peer.refused else 4
-    for first in range(0, studies, _FILLED_AT_ONCE):
-        count = min(_FILLED_AT_ONCE, studies - first)
-        share = count // associations
-
-        def values(association: int, number: int, first: int = first, share: int = share) -> Values:
-            return objects.study_values(first + association * share + number, studies)
-
-        load = Load(
-            item.dataset, item.sop_class_uid, count, associations, 0, objects.FIELDS, values
-        )
-        result = run_load(peer.address, load, peer.ae_title)
-        if result.succeeded != share * associations:
-            raise incomplete(result, share * associations)
-        yield first + count
-
-
-def fill_series(peer: Peer, _size: Size) -> Iterator[int]:
-    """One series of 200 CT images of 512 KiB."""
-    item = objects.ct()
-
-    def values(_association: int, number: int) -> Values:
-        uids = (numbered_uid(_SERIES + number), numbered_uid(_SERIES, 2), numbered_uid(_SERIES, 3))
-        return (*uids, objects.patient_id(99_999_999), "20240201")
-
-    load = Load(item.dataset, item.sop_class_uid, SERIES_INSTANCES, 1, 0, objects.FIELDS, values)
-    result = run_load(peer.address, load, peer.ae_title)
-    if result.succeeded != SERIES_INSTANCES:
-        raise incomplete(result, SERIES_INSTANCES)
-    yield SERIES_INSTANCES
-
-
-FILLS: dict[str, Callable[[Peer, Size], Iterator[int]]] = {
-    "studies": fill_studies,
-    "series": fill_series,
-}
 
 STUDY_KEYS = (
     *("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "StudyTime", "AccessionNumber"),
@@ -218,8 +191,8 @@ def find_series(number: int, studies: int) -> bytes:
 def find_instances(_number: int, _studies: int) -> bytes:
     """The images of the long series."""
     uids = {
-        "StudyInstanceUID": numbered_uid(_SERIES, 2),
-        "SeriesInstanceUID": numbered_uid(_SERIES, 3),
+        "StudyInstanceUID": numbered_uid(SERIES, 2),
+        "SeriesInstanceUID": numbered_uid(SERIES, 3),
     }
     return identifier("IMAGE", _INSTANCE_KEYS, **uids)
 
@@ -250,8 +223,8 @@ def find_task(
 
 def _series_identifier() -> bytes:
     uids = {
-        "StudyInstanceUID": numbered_uid(_SERIES, 2),
-        "SeriesInstanceUID": numbered_uid(_SERIES, 3),
+        "StudyInstanceUID": numbered_uid(SERIES, 2),
+        "SeriesInstanceUID": numbered_uid(SERIES, 3),
     }
     return identifier("SERIES", (), **uids)
 

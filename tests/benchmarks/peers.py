@@ -29,6 +29,7 @@ from tests.benchmarks.comparison import (
     cells,
     markdown,
 )
+from tests.benchmarks.peer_fills import affordable_studies
 from tests.benchmarks.peer_report import Circumstances, keep
 from tests.benchmarks.peer_rows import tasks
 from tests.benchmarks.peer_run import Run
@@ -42,6 +43,8 @@ from tests.peers.peer import LOOPBACK, Modalities, Peer, free_port
 Address = tuple[str, int]
 RESULTS = Path("bench-results")
 MINUTES, SHORT_MINUTES = 24.0, 5.5
+FILLING = 0.45
+"""The share of the time in which the index that is searched may be filled; fewer studies where it takes longer."""
 
 
 def progress(text: str) -> None:
@@ -51,17 +54,21 @@ def progress(text: str) -> None:
 
 @contextlib.contextmanager
 def running_peers(
-    names: Sequence[str], environment: Sequence[str]
+    names: Sequence[str], environment: Sequence[str], *, tuned: bool
 ) -> Iterator[tuple[list[Peer], Address]]:
-    """The archives, each with a folder of its own, and the C-MOVE destination that all of them know."""
+    """The archives, each with a folder of its own, and the C-MOVE destination that all of them know.
+
+    `tuned`: the others kinder than as they are packaged.
+    """
     folder = Path(tempfile.mkdtemp(prefix="vna-peers-"))
     folder.chmod(0o755)
     sink: Address = (LOOPBACK, free_port())
     modalities: Modalities = {raw_sink.AE_TITLE: sink}
     variables = dict(pair.split("=", 1) for pair in environment)
+    orthanc_settings = OrthancSettings(modalities=modalities, tuned=tuned)
     starters = {
-        YARDSTICK: lambda: running_orthanc(folder / "o", OrthancSettings(modalities=modalities)),
-        OTHER: lambda: running_dcmqrscp(folder / "d", modalities),
+        YARDSTICK: lambda: running_orthanc(folder / "o", orthanc_settings),
+        OTHER: lambda: running_dcmqrscp(folder / "d", modalities, tuned=tuned),
         ARCHIVE: lambda: running_archive_peer(folder / "a", modalities, variables),
     }
     try:
@@ -92,6 +99,11 @@ def chosen_tasks(names: Sequence[str]) -> list[Task]:
 @click.option("--minutes", type=float, help="After so many no further row is begun.")
 @click.option("--peer", "peers", multiple=True, type=click.Choice(PEERS), help="Only these.")
 @click.option(
+    "--tuned-peers",
+    is_flag=True,
+    help="The others with longer PDUs and more threads than as packaged.",
+)
+@click.option(
     "--set", "environment", multiple=True, help="VNA__SECTION__KEY=value for the archive."
 )
 def main(
@@ -101,6 +113,7 @@ def main(
     rounds: int | None,
     minutes: float | None,
     peers: tuple[str, ...],
+    tuned_peers: bool,
     environment: tuple[str, ...],
 ) -> None:
     """Compare the archives in ROWS (all by default), chosen by how their names begin: ct, small, large, find, get …"""
@@ -112,21 +125,26 @@ def main(
         os.execv(sys.executable, [*namespace.COMMAND, *this])  # noqa: S606 - itself again
     size = SHORT if short else WHOLE
     size = replace(size, rounds=rounds or size.rounds, studies=studies or size.studies)
-    deadline = time.monotonic() + 60 * (minutes or (SHORT_MINUTES if short else MINUTES))
+    seconds = 60 * (minutes or (SHORT_MINUTES if short else MINUTES))
+    deadline = time.monotonic() + seconds
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers are stopped then, too
     done: list[Comparison] = []
-    with running_peers(names, environment) as (running, sink):
+    with running_peers(names, environment, tuned=tuned_peers) as (running, sink):
         for peer in running:
             progress(f"{peer.name} {peer.version}: {'; '.join(peer.settings)}")
         client = client_rates(sink, size)
         progress(f"the client alone, {client}")
+        if any(task.needs == "studies" for task in wanted):
+            affordable = affordable_studies(running, size, FILLING * seconds)
+            size = replace(size, studies=affordable)
+            progress(f"{affordable} studies will be searched")
         for row in Run(running, size, deadline, progress).rows(wanted):
             done.append(row)
             progress(" | ".join(cells(row)))
             for name, failure in row.failures.items():
                 progress(f"    {name}: {failure}")
-        is_whole = not short and not rows and names == list(PEERS)
-        path = keep(done, Circumstances(running, size, client, is_whole), RESULTS)
+        is_whole = not (short or rows or tuned_peers) and names == list(PEERS)
+        path = keep(done, Circumstances(running, size, client, is_whole, tuned_peers), RESULTS)
     click.echo(f"\n{markdown(done)}\n\nkept in {path} and {path.with_suffix('.md')}")
 
 

@@ -35,8 +35,10 @@ def peers_text(run: Kept) -> str:
     """Date, machine, versions, settings, the table of a comparison."""
     size = run["size"]
     measured = f"Measured on {_day(run)} on a machine of this class: {run['machine']}"
+    others = "tuned" if run.get("tuned_peers") else "as packaged"
+    extent = f"{size['rounds']} rounds, {size['studies']} studies in the index"
     lines = [
-        f"{measured}; {size['rounds']} rounds, {size['studies']} studies in the index.",
+        f"{measured}; {extent}, the others {others}.",
         "",
         *(
             f"- {peer['name']}: {peer['version']}; {'; '.join(peer['settings'])}"
@@ -52,7 +54,8 @@ def peers_text(run: Kept) -> str:
 def comparison(row: Kept) -> Comparison:
     """A row as it was kept."""
     work = Work(**{field.name: row[field.name] for field in fields(Work)})
-    return Comparison(work, row["figures"], row["failures"])
+    refused = {name: (count, sent) for name, (count, sent) in row.get("refused", {}).items()}
+    return Comparison(work, row["figures"], row["failures"], refused, row.get("remark", ""))
 
 
 def growth_text(runs: Sequence[Kept], directory: Path) -> str:

@@ -33,10 +33,12 @@ def storing(folder: Path, short: bool) -> Iterator[Row]:
             peer_tasks.store(item, 64, 4, peer)
             for associations in ASSOCIATIONS[::2] if short else ASSOCIATIONS:
                 count = max(8 * associations, 96 if short else 400)
-                rates = [peer_tasks.store(item, count, associations, peer)[0] for _ in range(3)]
+                loads = [peer_tasks.store(item, count, associations, peer) for _ in range(3)]
                 name = f"C-STORE CT 512 KiB, {line}, {associations} association(s)"
                 point = Point(STORING, line, associations)
-                yield Row(name, statistics.median(rates), "/s", point=point)
+                yield Row(
+                    name, statistics.median(load.figures[0] for load in loads), "/s", point=point
+                )
 
 
 def _find_accession_number(number: int, studies: int) -> bytes:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from tests.benchmarks.comparison import Comparison, Work
+from tests.benchmarks import peer_fills
+from tests.benchmarks.comparison import Comparison, Work, cells
+from tests.benchmarks.peer_fills import FILLS, affordable_studies
 from tests.benchmarks.peer_rows import tasks
 from tests.benchmarks.peer_run import Run
-from tests.benchmarks.peer_tasks import FILLS, SHORT, WHOLE, Size, Task
+from tests.benchmarks.peer_tasks import SHORT, WHOLE, Size, Stored, Task
 from tests.benchmarks.peers import chosen_tasks
 from tests.peers.peer import Peer
 
@@ -65,6 +68,38 @@ def test_a_peer_that_fails_leaves_the_others_their_figures() -> None:
     row = only(run().rows([Task("work", (WORK,), measure, warms_up=False)]))
     assert row.figures == {"a": [1, 1, 1], "b": [], "c": [1, 1, 1]}
     assert row.failures == {"b": "ConnectionError: it is gone"}
+
+
+def test_what_was_refused_is_summed_up_and_said() -> None:
+    def measure(who: Peer, _size: Size) -> Stored:
+        return Stored((10.0,), 2 if who.name == "b" else 0, 8)
+
+    row = only(run().rows([Task("work", (WORK,), measure)]))
+    assert row.figures["b"] == [10, 10, 10]
+    assert row.refused == {"a": (0, 24), "b": (6, 24), "c": (0, 24)}
+    assert cells(row)[-1] == row.note == "b refused 6 of 24"
+
+
+def test_a_row_tells_how_many_studies_are_searched() -> None:
+    peers = [peer("a"), replace(peer("b"), most_studies=4)]
+    measuring = Run(peers, SIZE, math.inf, lambda _text: None)
+    measuring.filled.update({("studies", "a"): "", ("studies", "b"): ""})
+    task = Task("work", (WORK,), lambda _who, _size: (1.0,), needs="studies", warms_up=False)
+    assert only(measuring.rows([task])).note == "8 studies, 4 in b"
+
+
+def test_as_many_studies_are_filled_as_there_is_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = {"a": 100.0, "b": 25.0, "c": 1.0}
+
+    def store(_item: object, count: int, _associations: int, who: Peer) -> Stored:
+        return Stored((rates[who.name], 0.0), 0, count)
+
+    monkeypatch.setattr(peer_fills, "store", store)
+    peers = [peer("a"), peer("b"), replace(peer("c"), most_studies=300)]  # c is filled at once
+    assert affordable_studies(peers, WHOLE, 100) == 2000
+    assert affordable_studies(peers, WHOLE, 1) == 400
+    assert affordable_studies(peers, WHOLE, 10_000) == WHOLE.studies
+    assert affordable_studies(peers[2:], WHOLE, 1) == WHOLE.studies
 
 
 def test_a_fill_runs_once_and_its_failure_is_that_of_all_who_need_it(

@@ -13,7 +13,9 @@ from tests.benchmarks.report import Point, Row, keep
 from tests.house.project import ROOT
 
 WORK = Work("ct-1", "C-STORE CT", "/s", goal=3.0)
-ROW = Comparison(WORK, {ARCHIVE: [400.0], YARDSTICK: [100.0]}, {"dcmqrscp": "it broke"})
+ROW = Comparison(
+    WORK, {ARCHIVE: [400.0], YARDSTICK: [100.0]}, {"dcmqrscp": "it broke"}, {"dcmqrscp": (3, 8)}
+)
 RUN = {
     "at": "2026-01-02T03:04:05+00:00",
     "is_whole": True,
@@ -45,9 +47,12 @@ def test_a_kept_row_comes_back_as_it_was() -> None:
 def test_the_text_has_date_machine_versions_settings_and_table() -> None:
     text = performance_doc.peers_text(RUN)
     assert "2026-01-02" in text
-    assert "2 cores; 5 rounds, 50000 studies" in text
+    assert "2 cores; 5 rounds, 50000 studies in the index, the others as packaged." in text
     assert "- Orthanc: 1.10.1; synced; on disk" in text
-    assert "| C-STORE CT | /s | 100 | – | 400 | 4.00 | 3 × | – | pass |" in text
+    assert (
+        "| C-STORE CT | /s | 100 | – | 400 | 4.00 | 3 × | – | pass | dcmqrscp refused 3 of 8 |"
+        in text
+    )
     assert "- C-STORE CT, dcmqrscp: it broke" in text
 
 

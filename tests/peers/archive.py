@@ -51,5 +51,6 @@ def _peer(archive: ArchiveProcess, index: str, environment: Mapping[str, str]) -
         http_port=archive.http_port,
         roots=lambda: pids,
         log=archive.log_path,
+        fills=4,
         settings=(f"index in {index}, embedded", "objects on disk, synced", *changed),
     )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tests.peers.peer import WITHOUT_DELAY, Modalities, Peer, free_port, package_version, serving
 
+PACKAGED_PDU, TUNED_PDU = 16384, 131072
+"""The longest PDU as in Debian's configuration, and the longest that it can have (bytes)."""
 PROGRAM = Path("/usr/bin/dcmqrscp")
 MOST_STUDIES = 500
 """The most that its index can be told to hold; older studies are deleted for newer ones."""
@@ -22,14 +24,23 @@ def missing() -> str:
 
 @contextmanager
 def running_dcmqrscp(
-    folder: Path, modalities: Modalities | None = None, ae_title: str = "QRSCP"
+    folder: Path,
+    modalities: Modalities | None = None,
+    ae_title: str = "QRSCP",
+    *,
+    tuned: bool = False,
 ) -> Iterator[Peer]:
-    """dcmqrscp with its files below `folder`, on a free port, stopped after the block. Raises PeerFailed."""
+    """dcmqrscp with its files below `folder`, on a free port, stopped after the block. Raises PeerFailed.
+
+    `tuned`: with longer PDUs than as packaged.
+    """
     storage = folder / "storage"
     storage.mkdir(parents=True, exist_ok=True)
     port = free_port()
     path = folder / "dcmqrscp.cfg"
-    path.write_text(configuration(storage, port, modalities or {}, ae_title), encoding="ascii")
+    max_pdu = TUNED_PDU if tuned else PACKAGED_PDU
+    text = configuration(storage, port, modalities or {}, ae_title, max_pdu)
+    path.write_text(text, encoding="ascii")
     log = folder / "dcmqrscp.log"
     command = [PROGRAM, "--config", path, "--log-level", "error"]
     with serving(command, port, log, WITHOUT_DELAY) as process:
@@ -43,6 +54,7 @@ def running_dcmqrscp(
             most_studies=FILLED_STUDIES,
             refused=0.75,
             settings=(
+                f"MaxPDUSize = {max_pdu}",
                 "TCP_NODELAY=1",
                 "what it stores at the same moment overwrites each other (0xC000): rates count the rest",
                 f"holds {MOST_STUDIES} studies at most: its searches go through {FILLED_STUDIES}",
@@ -51,7 +63,9 @@ def running_dcmqrscp(
         )
 
 
-def configuration(storage: Path, port: int, modalities: Modalities, ae_title: str) -> str:
+def configuration(
+    storage: Path, port: int, modalities: Modalities, ae_title: str, max_pdu: int
+) -> str:
     """Its configuration file (dcmqrcnf.txt of DCMTK)."""
     hosts = "".join(
         f"h{number} = ({name}, {host}, {at})\n"
@@ -59,7 +73,7 @@ def configuration(storage: Path, port: int, modalities: Modalities, ae_title: st
     )
     return (
         f"NetworkTCPPort = {port}\n"
-        "MaxPDUSize = 131072\n"
+        f"MaxPDUSize = {max_pdu}\n"
         "MaxAssociations = 64\n"
         f"HostTable BEGIN\n{hosts}HostTable END\n"
         "VendorTable BEGIN\nVendorTable END\n"

@@ -25,6 +25,10 @@ PROGRAM = Path("/usr/sbin/Orthanc")
 PLUGINS = Path("/usr/share/orthanc/plugins")
 INDEX_PLUGIN = PLUGINS / "libOrthancPostgreSQLIndex.so"
 DICOMWEB_PLUGIN = PLUGINS / "libOrthancDicomWeb.so"
+PACKAGED: Mapping[str, object] = {"MaximumPduLength": 16384, "DicomThreadsCount": 4}
+"""What Debian's configuration says, and Orthanc assumes by itself."""
+TUNED: Mapping[str, object] = {"MaximumPduLength": 131072, "DicomThreadsCount": 16}
+"""The longest PDUs that it can have, and a thread for each association that is measured."""
 PACKAGES = ("orthanc", "orthanc-postgresql", "orthanc-dicomweb")
 
 
@@ -33,12 +37,14 @@ class OrthancSettings:
     """What differs from one use to the next; `more` goes into its configuration as it is and wins.
 
     `dicomweb` loads the plug-in of that name; without `postgres` the index is Orthanc's own SQLite, ready at once.
+    `tuned`: kinder than Debian packages it, see TUNED.
     """
 
     ae_title: str = "ORTHANC"
     modalities: Modalities = field(default_factory=dict)
     postgres: bool = True
     dicomweb: bool = False
+    tuned: bool = False
     more: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -104,7 +110,7 @@ def configuration(
     ports: tuple[int, int],
     database: PeerDatabase | None,
 ) -> dict[str, object]:
-    """Its configuration file. Kinder than its defaults: longer PDUs, and a thread for each of 8 associations."""
+    """Its configuration file: as packaged, but for where things are, who may do what, and durability."""
     plugins = [INDEX_PLUGIN] if database else []
     plugins += [DICOMWEB_PLUGIN] if settings.dicomweb else []
     document: dict[str, object] = {
@@ -121,8 +127,7 @@ def configuration(
         "DicomAlwaysAllowFind": True,
         "DicomAlwaysAllowGet": True,
         "DicomAlwaysAllowMove": True,
-        "DicomThreadsCount": 16,
-        "MaximumPduLength": 131072,
+        **(TUNED if settings.tuned else PACKAGED),
         "DicomModalities": {
             name: [name, host, port] for name, (host, port) in settings.modalities.items()
         },
@@ -146,7 +151,7 @@ def _index_options(database: PeerDatabase) -> dict[str, object]:
 
 
 def _told(document: Mapping[str, object], database: PeerDatabase | None) -> tuple[str, ...]:
-    names = ("SyncStorageArea", "DicomThreadsCount", "MaximumPduLength")
+    names = ("SyncStorageArea", *PACKAGED)
     settings = ", ".join(f'"{name}": {orjson.dumps(document[name]).decode()}' for name in names)
     index = f"index in {database.settings}" if database else "index in SQLite"
     return settings, "TCP_NODELAY=1", index, "storage on disk"

@@ -28,7 +28,8 @@ class Peer:
     """A running archive. `roots` gives the processes it consists of, a database server included.
 
     `most_studies`: how many studies its index can hold, None without a limit. `refused`: the share of concurrent stores
-    that it may refuse, since its processes get into each other's way. `settings`: what a reader of figures should know.
+    that it may refuse, since its processes get into each other's way. `fills`: the associations through which it takes
+    many small objects soonest. `settings`: what a reader of figures should know.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Peer:
     http_port: int | None = None
     most_studies: int | None = None
     refused: float = 0.0
+    fills: int = 1
     log: Path | None = None
 
     @property
