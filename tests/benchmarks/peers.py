@@ -34,11 +34,12 @@ from tests.benchmarks.peer_report import Circumstances, keep
 from tests.benchmarks.peer_rows import tasks
 from tests.benchmarks.peer_run import Run
 from tests.benchmarks.peer_tasks import SHORT, WHOLE, Task, client_rates
+from tests.e2e.process import free_port
 from tests.peers import dcmqrscp, namespace, orthanc
 from tests.peers.archive import running_archive_peer
 from tests.peers.dcmqrscp import running_dcmqrscp
 from tests.peers.orthanc import OrthancSettings, running_orthanc
-from tests.peers.peer import LOOPBACK, Modalities, Peer, free_port
+from tests.peers.peer import LOOPBACK, Modalities, Peer
 
 Address = tuple[str, int]
 RESULTS = Path("bench-results")

@@ -16,7 +16,8 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
-from tests.peers.peer import LOOPBACK, free_port, serving
+from tests.e2e.process import free_port
+from tests.peers.peer import LOOPBACK, serving
 from tests.scp.commitment_peer import keep_file
 from tests.scp.site import Site
 from vna.config import DestinationConfig

@@ -15,6 +15,7 @@ import pytest
 
 from tests import samples
 from tests.e2e import client
+from tests.e2e.process import free_port
 from tests.interop.programs import (
     attempt,
     dataset_of,
@@ -27,7 +28,7 @@ from tests.interop.programs import (
     sample,
     study_keys,
 )
-from tests.peers.peer import LOOPBACK, free_port
+from tests.peers.peer import LOOPBACK
 from tests.scp.commitment_peer import keep_file
 from tests.scp.site import Site
 from vna.config import DestinationConfig

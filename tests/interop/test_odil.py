@@ -15,6 +15,7 @@ from werkzeug.security import generate_password_hash
 
 from storage_backends.filesystem import FilesystemBackend
 from tests import samples
+from tests.e2e.process import free_port
 from tests.interop.programs import (
     BIN,
     DEADLINE,
@@ -27,7 +28,7 @@ from tests.interop.programs import (
     read,
     sample,
 )
-from tests.peers.peer import LOOPBACK, free_port
+from tests.peers.peer import LOOPBACK
 from tests.scp.site import Site, open_site
 from vna.config import DestinationConfig, DimseConfig, IdentityConfig
 from vna.index.database import Database

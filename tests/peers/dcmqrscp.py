@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.peers.peer import WITHOUT_DELAY, Modalities, Peer, free_port, package_version, serving
+from tests.e2e.process import free_port
+from tests.peers.peer import WITHOUT_DELAY, Modalities, Peer, package_version, serving
 
 PACKAGED_PDU, TUNED_PDU = 16384, 131072
 """The longest PDU as in Debian's configuration, and the longest that it can have (bytes)."""

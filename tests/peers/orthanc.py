@@ -9,16 +9,9 @@ from pathlib import Path
 
 import orjson
 
+from tests.e2e.process import free_port
 from tests.peers.namespace import is_private
-from tests.peers.peer import (
-    WITHOUT_DELAY,
-    Modalities,
-    Peer,
-    PeerFailed,
-    free_port,
-    package_version,
-    serving,
-)
+from tests.peers.peer import WITHOUT_DELAY, Modalities, Peer, PeerFailed, package_version, serving
 from tests.peers.postgres import PeerDatabase, running_postgres
 
 PROGRAM = Path("/usr/sbin/Orthanc")

@@ -116,14 +116,6 @@ def tail(log: Path, length: int = 3000) -> str:
     return log.read_bytes()[-length:].decode("utf-8", "replace")
 
 
-def free_port() -> int:
-    """A TCP port of the loopback address that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def package_version(name: str) -> str:
     """The version of an installed Debian package; empty without it."""
     command = ["dpkg-query", "--show", "--showformat=${Version}", name]

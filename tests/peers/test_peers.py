@@ -14,11 +14,12 @@ from tests.benchmarks.objects import small
 from tests.benchmarks.peer_rows import tasks
 from tests.benchmarks.peer_run import Run
 from tests.benchmarks.peer_tasks import Size
+from tests.e2e.process import free_port
 from tests.peers import dcmqrscp, namespace, orthanc, usage
 from tests.peers.dcmqrscp import running_dcmqrscp
 from tests.peers.namespace import private_network
 from tests.peers.orthanc import OrthancSettings, running_orthanc
-from tests.peers.peer import LOOPBACK, Modalities, Peer, PeerFailed, free_port, serving
+from tests.peers.peer import LOOPBACK, Modalities, Peer, PeerFailed, serving
 
 SIZE = Size(rounds=1, ct=8, small=8, large=(4, 4, 4), studies=48, repeats=3)
 Running = Callable[[Path, Modalities], AbstractContextManager[Peer]]
