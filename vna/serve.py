@@ -83,6 +83,15 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def check_tls(config: Config) -> None:
+    """Find out before anything is made whether files of TLS can't be used. Raises ConfigError."""
+    dimse = config.dimse
+    if dimse.tls.port or any(destination.tls for destination in dimse.destinations.values()):
+        from vna.scp.credentials import check_credentials
+
+        check_credentials(dimse)
+
+
 @dataclass
 class Supervisor:
     """Starts one process per door and a worker, restarts one that dies, and stops all in order."""
@@ -96,6 +105,7 @@ class Supervisor:
         """Serve until told to stop; 0 after an orderly stop."""
         for door, host, port in self._doors():
             check_port_is_free(door, host, port)
+        check_tls(self.config)
         data_dir = prepare_data_dir(self.config)
         with (
             only_server(data_dir),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import multiprocessing
 import os
@@ -13,6 +14,7 @@ from multiprocessing.connection import Connection
 
 import psycopg
 import pytest
+from procrastinate.worker import Worker
 
 from vna.errors import RetryLater, Unavailable
 from vna.index import job_worker
@@ -52,6 +54,9 @@ class Bell:
     def __call__(self, payload: Payload) -> None:
         self.payloads.append(dict(payload))
         self._rung.release()
+
+    def try_once(self) -> None:
+        self._rung.acquire(timeout=5)
 
     def wait(self, calls: int = 1) -> None:
         for _ in range(calls):
@@ -204,6 +209,37 @@ def test_a_worker_survives_the_loss_of_every_connection(
         queue.defer(NewJob("ring", {"number": 3}))
         bell.wait()
     assert [payload["number"] for payload in bell.payloads][-1] == 3
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_worker_that_does_not_notice_the_loss_begins_anew(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lives: list[Worker] = []
+    run, is_stuck = Worker.run, threading.Event()
+
+    async def stuck_at_first(worker: Worker) -> None:
+        lives.append(worker)
+        if len(lives) == 1:
+            is_stuck.set()
+            await asyncio.Event().wait()
+        await run(worker)  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(Worker, "run", stuck_at_first)
+    queue, bell = JobQueue(database), Bell()
+    worker = JobWorker(database, {"ring": bell}, WorkerSettings(drain=0.1))
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    assert is_stuck.wait(PATIENCE)
+    while not bell.payloads:
+        cut_connections(database_url)  # until the watcher has had its connection, too
+        queue.defer(NewJob("ring"))
+        bell.try_once()
+    worker.stop()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    assert len(lives) >= 2
+    gc.collect()
 
 
 def test_a_stopped_worker_finishes_what_it_does(database: Database) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +33,7 @@ _FIRST_PAUSE = 5.0
 _LONGEST_PAUSE = 3600.0
 _POLL = 2.0
 _PAUSE_WITHOUT_DATABASE = 1.0
+_LAST_PATIENCE = 10.0
 _STATES = ("todo", "doing", "failed")
 _LOST = (exceptions.ConnectorException, psycopg.Error, OSError)
 
@@ -84,6 +86,9 @@ class JobWorker:
 
     def _stop_now(self) -> None:
         self._wake.set()
+        self._stop_worker()
+
+    def _stop_worker(self) -> None:
         if self._worker is not None:
             self._worker.stop()  # type: ignore[no-untyped-call]
 
@@ -91,7 +96,7 @@ class JobWorker:
         self._loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             try:
-                await self._work()
+                await self._live()
             except _LOST as exc:
                 log.warning("no jobs are done while the database does not answer: %s", _reason(exc))
             finally:
@@ -100,6 +105,28 @@ class JobWorker:
             if not self._stopping.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), _PAUSE_WITHOUT_DATABASE)
+
+    async def _live(self) -> None:
+        """Work as long as the connection of a watcher holds: the library may miss that its own were lost."""
+        life = asyncio.create_task(self._work())
+        watcher = asyncio.create_task(_lose_connection(self._database.url))
+        try:
+            await asyncio.wait({life, watcher}, return_when=asyncio.FIRST_COMPLETED)
+            if not life.done():
+                self._stop_worker()
+                await asyncio.wait({life}, timeout=self._settings.drain)
+            if not life.done():
+                log.warning("the worker does not end by itself and begins anew")
+                life.cancel()
+                await asyncio.wait({life}, timeout=_LAST_PATIENCE)
+            if not life.done():
+                log.error("the worker does not end at all; its process does, and is started again")
+                os._exit(1)
+        finally:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError):
+            life.result()
 
     async def _work(self) -> None:
         """One life with the database: ends when it is lost, or when told to stop."""
@@ -162,6 +189,18 @@ class JobWorker:
         self._counted.update(found, ((name, state) for name in self._handlers for state in _STATES))
         for labels in self._counted:
             metrics.JOBS.labels(*labels).set(found.get(labels, 0))
+
+
+async def _lose_connection(url: str) -> None:
+    """Return when a connection to the database is lost, or can't be had."""
+    parameters: dict[str, Any] = {**NETWORK, "application_name": "vna-jobs-watch"}
+    with contextlib.suppress(psycopg.Error):
+        connection = await psycopg.AsyncConnection.connect(
+            url, autocommit=True, connect_timeout=10, **parameters
+        )
+        async with connection:
+            async for _ in connection.notifies():
+                pass
 
 
 class _Patience(BaseRetryStrategy):
