@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -41,7 +42,6 @@ def working(
         worker.stop()
         thread.join(PATIENCE)
         assert not thread.is_alive()
-        gc.collect()  # what the library leaves of lost connections goes now, not inside the next test
 
 
 class Bell:
@@ -61,6 +61,15 @@ class Bell:
     def wait(self, calls: int = 1) -> None:
         for _ in range(calls):
             assert self._rung.acquire(timeout=PATIENCE)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """What the library leaves of lost connections is collected here, not inside another test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture
@@ -215,11 +224,11 @@ def test_a_worker_survives_the_loss_of_every_connection(
 def test_a_worker_that_does_not_notice_the_loss_begins_anew(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lives: list[Worker] = []
+    lives: list[int] = []
     run, is_stuck = Worker.run, threading.Event()
 
     async def stuck_at_first(worker: Worker) -> None:
-        lives.append(worker)
+        lives.append(id(worker))
         if len(lives) == 1:
             is_stuck.set()
             await asyncio.Event().wait()
@@ -239,7 +248,6 @@ def test_a_worker_that_does_not_notice_the_loss_begins_anew(
     thread.join(PATIENCE)
     assert not thread.is_alive()
     assert len(lives) >= 2
-    gc.collect()
 
 
 def test_a_stopped_worker_finishes_what_it_does(database: Database) -> None:
