@@ -216,8 +216,8 @@ def test_a_worker_survives_the_loss_of_every_connection(
             bell.wait()
             cut_connections(database_url)
         queue.defer(NewJob("ring", {"number": 3}))
-        bell.wait()
-    assert [payload["number"] for payload in bell.payloads][-1] == 3
+        while {"number": 3} not in bell.payloads:  # one that was cut off may be done again first
+            bell.wait()
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
