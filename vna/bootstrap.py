@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -32,7 +31,7 @@ from vna.index.kept_objects import KeptObjectIndex
 from vna.index.search import SearchIndex
 from vna.index.upgrade import upgrade
 from vna.services.asked_commitment import AskedCommitmentService
-from vna.services.commitment import CommitmentService, CommitmentSettings
+from vna.services.commitment import CommitmentService
 from vna.services.health import HealthService
 from vna.services.metadata import MetadataService
 from vna.services.pixels import PixelService
@@ -125,7 +124,7 @@ def _assemble(
             CommitmentIndex(database, jobs),
             KeptObjectIndex(database),
             objects,
-            CommitmentSettings(**dataclasses.asdict(config.commitment)),
+            config.commitment,
         ),
         asked_commitments=AskedCommitmentService(AskedCommitmentIndex(database)),
         jobs=jobs,

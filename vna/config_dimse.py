@@ -110,6 +110,12 @@ class DimseConfig:
     identity: IdentityConfig = field(default_factory=IdentityConfig)
 
     @property
+    def names_files(self) -> bool:
+        """Whether certificates or keys are to be read."""
+        destinations = self.destinations.values()
+        return bool(self.tls.port or self.identity.jwt_keys or any(d.tls for d in destinations))
+
+    @property
     def ports(self) -> tuple[int, ...]:
         """Those on which the door listens: the plain one and that for TLS, as far as configured."""
         plain = () if self.tls.only else (self.port,)

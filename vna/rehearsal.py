@@ -56,7 +56,5 @@ def _play(config: Config, writing: int) -> None:
 
 def _build(config: Config) -> None:
     from vna.bootstrap import build
-    from vna.scp.credentials import check_credentials
 
-    check_credentials(config.dimse)
     build(config).close()

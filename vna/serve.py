@@ -55,10 +55,8 @@ def serve(config: Config, role: str, environment: Mapping[str, str]) -> int:
 
 def _run_dimse(config: Config) -> int:
     from vna.bootstrap import build
-    from vna.scp.credentials import check_credentials
     from vna.scp.serve import DimseApplication
 
-    check_credentials(config.dimse)
     DimseApplication(config, build).run()
     return 0
 
@@ -83,10 +81,10 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def check_tls(config: Config) -> None:
-    """Find out before anything is made whether files of TLS can't be used. Raises ConfigError."""
+def check_files(config: Config) -> None:
+    """Find out before anything is made whether certificates or keys can't be used. Raises ConfigError."""
     dimse = config.dimse
-    if dimse.tls.port or any(destination.tls for destination in dimse.destinations.values()):
+    if dimse.names_files:  # what reads them is large, and stays loaded
         from vna.scp.credentials import check_credentials
 
         check_credentials(dimse)
@@ -105,7 +103,7 @@ class Supervisor:
         """Serve until told to stop; 0 after an orderly stop."""
         for door, host, port in self._doors():
             check_port_is_free(door, host, port)
-        check_tls(self.config)
+        check_files(self.config)
         data_dir = prepare_data_dir(self.config)
         with (
             only_server(data_dir),

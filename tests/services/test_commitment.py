@@ -14,6 +14,7 @@ from storage_backends.base import Digest
 from storage_backends.filesystem import FilesystemBackend
 from tests import samples
 from tests.services.conftest import Bench, make_bench
+from vna.config_jobs import CommitmentConfig
 from vna.errors import Unavailable
 from vna.index.commitments import CommitmentIndex
 from vna.index.commitments_asked import AskedCommitmentIndex
@@ -30,7 +31,7 @@ from vna.model.commitment import (
 from vna.model.identifiers import Origin
 from vna.model.instances import Location
 from vna.services.asked_commitment import AskedCommitmentService
-from vna.services.commitment import Claim, CommitmentService, CommitmentSettings
+from vna.services.commitment import Claim, CommitmentService
 from vna.services.storage import ObjectStore
 
 CT = samples.CT_IMAGE
@@ -52,7 +53,7 @@ class Office:
             self.index,
             KeptObjectIndex(self.database),
             self.objects,
-            CommitmentSettings(**settings),  # type: ignore[arg-type]
+            CommitmentConfig(**settings),  # type: ignore[arg-type]
         )
         self.services.append(service)
         return service

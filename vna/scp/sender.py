@@ -119,24 +119,20 @@ class Sender:
             self._retrieval.fail(instance, INTERNAL_ERROR, "report it, please")
             return
         try:
-            self._transmit(prepared, self._padded(prepared, payload))
+            self._transmit(prepared, payload)
         finally:
             payload.close()
 
     def _payload(self, prepared: Prepared) -> Payload:
         if prepared.error is not None:
             raise prepared.error
-        if prepared.payload is not None:
-            return prepared.payload
         if prepared.context is None:
             raise AssertionError("what can't be sent has an error")
-        instance, rendition = prepared.attempt.instance, self._retrieval.rendition
-        return rendition.payload(instance, prepared.context.transfer_syntax)
-
-    @staticmethod
-    def _padded(prepared: Prepared, payload: Payload) -> Payload:
-        syntax = prepared.context.transfer_syntax if prepared.context else ""
-        return for_another_try(payload, syntax, prepared.attempt.tries)
+        attempt, syntax = prepared.attempt, prepared.context.transfer_syntax
+        payload = prepared.payload
+        if payload is None:
+            payload = self._retrieval.rendition.payload(attempt.instance, syntax)
+        return for_another_try(payload, syntax, attempt.tries)
 
     def _transmit(self, prepared: Prepared, payload: Payload) -> None:
         """Where the dataset can't be read to its end, the association has been aborted (PS3.7 6.3)."""

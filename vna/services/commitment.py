@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from vna import metrics
+from vna.config_jobs import CommitmentConfig
 from vna.errors import Unavailable
 from vna.index.commitments import CommitmentIndex, Hold
 from vna.index.kept_objects import KeptObjectIndex
@@ -43,19 +44,6 @@ _JITTER = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class CommitmentSettings:
-    """Times in seconds; the same words as in the configuration."""
-
-    hold_time: float = 30.0
-    retry_delay: float = 30.0
-    max_retry_delay: float = 3600.0
-    max_attempts: int = 100
-    max_age: float = 7 * 86400.0
-    storage_patience: float = 3600.0
-    keep_days: int = 30
-
-
-@dataclass(frozen=True, slots=True)
 class Claim:
     """A request that this process works on, alone."""
 
@@ -71,12 +59,12 @@ class CommitmentService:
         index: CommitmentIndex,
         kept: KeptObjectIndex,
         objects: ObjectStore,
-        settings: CommitmentSettings | None = None,
+        settings: CommitmentConfig | None = None,
     ) -> None:
         self._index = index
         self._kept = kept
         self._objects = objects
-        self._settings = settings or CommitmentSettings()
+        self._settings = settings or CommitmentConfig()
         self._keeper = HoldKeeper(index.renew, self._settings.hold_time)
         self._aside = ThreadPoolExecutor(THREADS, "commitment")
         self._room = threading.Semaphore(_WAITING)
