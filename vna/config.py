@@ -9,10 +9,9 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from vna.config_checks import check_ae_title, check_dimse, check_password_hash, check_port
+from vna.config_checks import check_ae_title, check_dimse, check_port
 from vna.config_dimse import (
     DestinationConfig,
     DimseConfig,
@@ -22,6 +21,7 @@ from vna.config_dimse import (
 )
 from vna.config_jobs import CommitmentConfig, JobsConfig
 from vna.config_values import build, merge, read_environment
+from vna.config_web import WebConfig, check_web
 from vna.errors import ConfigError
 
 __all__ = [
@@ -62,24 +62,6 @@ class ArchiveConfig:
     issuer_of_patient_id: str = ""
     max_transcode_bytes: int = 512 * 2**20
     timezone: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class WebConfig:
-    """The DICOMweb gateway. `users`: name -> password hash as `vna hash-password` prints it."""
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    workers: int = 0
-    threads: int = 16
-    drain_timeout: float = 30.0
-    read_timeout: float = 60.0
-    public_url: str = ""
-    allow_anonymous: bool = False
-    users: Mapping[str, str] = field(default_factory=dict)
-    cors_origins: tuple[str, ...] = ()
-    max_results: int = 1000
-    metadata_cache_bytes: int = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +214,7 @@ def _check(config: Config) -> None:
         if value not in choices:
             raise ConfigError(f"{section}.{key} {value!r} is not one of {', '.join(choices)}")
     _check_ports(config)
-    _check_web(config.web)
+    check_web(config.web)
     _check_timezone(config.archive.timezone)
     check_ae_title("archive.ae_title", config.archive.ae_title)
     check_dimse(config.dimse)
@@ -259,16 +241,3 @@ def _check_timezone(name: str) -> None:
         raise ConfigError(
             f"archive.timezone {name!r} is not known: give an IANA name such as Europe/Berlin"
         ) from exc
-
-
-def _check_web(web: WebConfig) -> None:
-    for name, password_hash in web.users.items():
-        check_password_hash(f"web.users.{name}", password_hash)
-    url, parts = web.public_url, urlsplit(web.public_url)
-    is_root = (
-        parts.scheme in {"http", "https"} and parts.netloc and not (parts.query or parts.fragment)
-    )
-    if url and not is_root:
-        raise ConfigError(
-            f"web.public_url {url!r} must be a URL such as https://pacs.example.org/dicom-web"
-        )
