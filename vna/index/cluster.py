@@ -34,6 +34,7 @@ _SETTINGS: Mapping[str, str] = {
     "io_method": "sync",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
+    "autovacuum_naptime": "10s",  # a new archive that fills fast is planned by what it holds, not by nothing
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",

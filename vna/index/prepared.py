@@ -18,6 +18,14 @@ from vna.index.database import Connection
 Parameter = str | bytes | int | Sequence[str] | None
 Row = list[bytes | None]
 
+_FINE = frozenset(
+    {
+        pq.ExecStatus.COMMAND_OK,
+        pq.ExecStatus.TUPLES_OK,
+        pq.ExecStatus.TUPLES_CHUNK,
+        pq.ExecStatus.SINGLE_TUPLE,
+    }
+)
 _RAW = frozenset({"text", "bytea"})  # sent as they are; Postgres itself refuses what is no text
 _PLACEHOLDER = re.compile(r"%s::(\w+(?:\[\])?)")
 
@@ -98,7 +106,7 @@ def _encoded(parameter: Parameter) -> bytes | None:
 
 
 def _check(connection: Connection, result: pq.abc.PGresult) -> None:
-    if result.status not in {pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK}:
+    if result.status not in _FINE:
         error = sql_errors.error_from_result(result, connection.info.encoding)
         raise error if error.sqlstate else psycopg.OperationalError(str(error))
 
@@ -130,7 +138,21 @@ def _result_before_sync(server: pq.abc.PGconn) -> pq.abc.PGresult:
                 )
             is_end = True
         elif result.status == pq.ExecStatus.PIPELINE_SYNC:
-            return found[-1]
+            return _row_among(found)
         else:
             is_end = False
             found.append(result)
+
+
+def _row_among(results: Sequence[pq.abc.PGresult]) -> pq.abc.PGresult:
+    """The one that has the row, or the error that came instead or behind it.
+
+    libpq forgets to leave the row-by-row mode of an earlier query when a pipeline begins on the same connection: the
+    row comes in a result of its own then, and an empty one follows.
+    """
+    if results[-1].status not in _FINE:
+        return results[-1]
+    for result in results:
+        if result.ntuples:
+            return result
+    raise psycopg.OperationalError("the statement was answered without a row")
