@@ -172,3 +172,19 @@ def test_a_thread_that_does_not_start_costs_one_connection(
     assert "can't start new thread" in caplog.text
     assert_let_in(patient_site, LOOPBACK)
     assert patient_site.listener.wait_idle(60)
+
+
+def test_who_has_released_is_no_load_though_the_connection_is_open(patient_site: Site) -> None:
+    listener = patient_site.listener
+    with (
+        Association.request(patient_site.address, SETTINGS) as working,
+        socket.create_connection(patient_site.address, 60) as sock,
+    ):
+        sock.sendall(encode_request(make_request(SETTINGS)) + ReleaseRequest().encode())
+        with listener._changed:
+            assert listener._changed.wait_for(
+                lambda: (listener.load, listener.open_connections) == (1, 2), 30
+            )
+        working.release()
+    assert listener.wait_idle(60)
+    assert listener.load == 0

@@ -64,7 +64,8 @@ _ENDINGS: tuple[tuple[type[AssociationEnded], str], ...] = (
 class _Connection:
     """A connection being served; `association` is there once it is accepted, `place` a bit before.
 
-    `is_reported`: that it did not become one is in the audit trail already.
+    `is_reported`: that it did not become one is in the audit trail already. `is_parting`: its association is over, its
+    peer has yet to close.
     """
 
     sock: socket.socket
@@ -74,6 +75,7 @@ class _Connection:
     place: Place | None = None
     association: Association | None = None
     is_reported: bool = False
+    is_parting: bool = False
 
     def leave_place(self) -> None:
         """Make room for another association; idempotent."""
@@ -97,7 +99,13 @@ class Listener:
         self._changed = threading.Condition()
         self._connections: set[_Connection] = set()
         self._waiting: WaitingRoom[_Connection] = WaitingRoom()
+        self._parting = 0
         self._is_draining = False
+
+    @property
+    def load(self) -> int:
+        """How many connections are open now whose peers may want something yet."""
+        return len(self._connections) - self._parting
 
     @property
     def open_connections(self) -> int:
@@ -185,6 +193,7 @@ class Listener:
         with self._changed:
             self._waiting.leave(connection)
             self._connections.discard(connection)
+            self._parting -= connection.is_parting
             self._changed.notify_all()
 
     def _serve(self, connection: _Connection) -> None:
@@ -283,6 +292,9 @@ class Listener:
         """
         connection.leave_place()
         with self._changed:
+            connection.is_parting = True
+            self._parting += 1
+            self._changed.notify_all()
             evicted = self._waiting.enter(connection, connection.address)
         if evicted is not None:
             self._evict(evicted)

@@ -67,7 +67,7 @@ class DimseWorker(Worker):
     def _accept(self, listening: Any) -> None:
         listener = self.wsgi.listener
         if not listener.is_crowded:  # there is nothing to share out in a flood
-            time.sleep(min(listener.open_connections * PAUSE_PER_CONNECTION, LONGEST_PAUSE))
+            time.sleep(min(listener.load * PAUSE_PER_CONNECTION, LONGEST_PAUSE))
         try:
             sock, address = listening.accept()
         except (BlockingIOError, ConnectionAbortedError):
