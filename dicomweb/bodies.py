@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Protocol
+from typing import Protocol, cast
 
 from flask import Response, request
 
-from vna.errors import VnaError
+from dicomweb.file_span import Pieces
+from vna.errors import Abandoned, VnaError
 
 log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 256 * 1024
-_GZIP_LEVEL = 1
-_GZIP_WINDOW = 31  # zlib: 15 bits of window in a gzip envelope
 
 Chunks = Generator[bytes, None, None]
 
@@ -34,11 +32,11 @@ class Stream:
     An error behind it can only break the connection off: the client sees a body that is too short.
     """
 
-    def __init__(self, chunks: Chunks, correlation: str) -> None:
-        """Raises whatever keeps `chunks` from beginning."""
-        self._chunks = chunks
+    def __init__(self, chunks: Pieces, correlation: str) -> None:
+        """Raises whatever keeps `chunks` from beginning. Spans of files only where the server takes them."""
+        self._chunks = cast("Chunks", chunks)
         self._correlation = correlation
-        self._first = next(chunks, None)
+        self._first = next(self._chunks, None)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -49,6 +47,8 @@ class Stream:
             return first
         try:
             return next(self._chunks)
+        except Abandoned:  # the client is gone: nothing is wrong
+            raise
         except VnaError as exc:
             log.error(  # noqa: TRY400 – the message says all; a trace would say nothing more
                 "answer broken off: %s", exc, extra={"correlation": self._correlation}
@@ -92,36 +92,18 @@ def json_array(objects: Iterable[bytes]) -> Chunks:
     yield b"]" if opening == b"," else b"[]"
 
 
-def accepts_gzip() -> bool:
-    """Whether the request names gzip (or anything) in Accept-Encoding with a quality above zero."""
-    return request.accept_encodings["gzip"] > 0
-
-
-def compressed(chunks: Iterable[bytes]) -> Chunks:
-    """`chunks` as one gzip stream."""
-    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
-    for chunk in chunks:
-        if data := compressor.compress(chunk):
-            yield data
-    yield compressor.flush()
-
-
-def decompressed(body: bytes) -> Chunks:
-    """The content of a gzip document in chunks of bounded size."""
-    decompressor = zlib.decompressobj(_GZIP_WINDOW)
-    rest = body
-    while chunk := decompressor.decompress(rest, CHUNK_BYTES):
-        yield chunk
-        rest = decompressor.unconsumed_tail
+def tag_of(etag: str, variant: str) -> str:
+    """The entity tag of `etag` (the content) as `variant` (form, media type, transfer syntax) represents it."""
+    return f"{etag}-{hashlib.blake2b(variant.encode(), digest_size=4).hexdigest()}"
 
 
 def conditional(etag: str, variant: str, respond: Callable[[], Response]) -> Response:
-    """What `respond` gives, with a weak tag of `etag` (the content) and `variant` (how it is
-    represented: form, media type, transfer syntax); 304 when the client has just that (RFC 9110
-    13.1.2). A weak tag is the same for a compressed and a plain body (8.8.3.3).
+    """What `respond` gives, with a weak tag unless it has one of its own; 304 when the client has
+    just that (RFC 9110 13.1.2). A weak tag is the same for a compressed and a plain body (8.8.3.3).
     """
-    tag = f"{etag}-{hashlib.blake2b(variant.encode(), digest_size=4).hexdigest()}"
+    tag = tag_of(etag, variant)
     has_it = request.if_none_match.contains_weak(tag)
     response = Response(status=304) if has_it else respond()
-    response.set_etag(tag, weak=True)
+    if "ETag" not in response.headers:
+        response.set_etag(tag, weak=True)
     return response

@@ -1,4 +1,4 @@
-"""Retrieve bulk data: what the BulkDataURIs of the metadata lead to (PS3.18 10.4.1.1.5)."""
+"""Retrieve one value that metadata leave out: what a BulkDataURI leads to (PS3.18 10.4.1.1.5)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dicomweb.negotiate import Offer, bulk_offers, choose, frame_offers
 from dicomweb.urls import ROOT, Urls, check_uids, instance_path
 from vna.errors import NotFound
 from vna.model.instances import StoredInstance
+from vna.services.frames import FrameService
 from vna.services.pixels import BulkData, PixelService
 from vna.services.retrieve import RetrieveService
 
@@ -24,11 +25,12 @@ _MAX_PATH = 256
 
 
 class Bulk:
-    """The retrieve transaction for the values that metadata leave out."""
+    """The retrieve transaction for a value that metadata leave out."""
 
-    def __init__(self, retrieve: RetrieveService, pixels: PixelService, urls: Urls) -> None:
-        self._retrieve = retrieve
-        self._pixels = pixels
+    def __init__(
+        self, retrieve: RetrieveService, pixels: PixelService, frames: FrameService, urls: Urls
+    ) -> None:
+        self._retrieve, self._pixels, self._frames = retrieve, pixels, frames
         self._urls = urls
 
     def register(self, app: Flask) -> None:
@@ -48,19 +50,23 @@ class Bulk:
         self._retrieve.record_viewed(study, origin(), "bulk data")
         etag = f"{stored.dataset_digest.value[:32]}-{path.replace('/', '-')}"
         if value.frames:
-            return self._frames(stored, value.frames, etag)
+            return self._in_frames(stored, value.frames, etag)
         offer = choose(_ranges(), _offers(value))
         location = f"{self._urls.studies()}{instance_path(stored.uids)}/bulkdata/{path}"
         return conditional(etag, str(offer), lambda: _value(offer, value, location))
 
-    def _frames(self, stored: StoredInstance, count: int, etag: str) -> Response:
+    def _in_frames(self, stored: StoredInstance, count: int, etag: str) -> Response:
         """Encapsulated pixel data: a part for each frame (PS3.18 8.7.3.5)."""
-        frames = self._pixels.frames(stored, range(1, count + 1))
-        first = next(frames)
-        offers = frame_offers([first.transfer_syntax_uid], single_part=count == 1)
+        found = self._frames.find(stored.uids, range(1, count + 1))
+        offers = frame_offers(self._frames.syntaxes(found)[:1], single_part=count == 1)
         offer = choose(_ranges(), offers)
         url = self._urls.studies() + instance_path(stored.uids)
-        return conditional(etag, str(offer), lambda: answer_frames(offer, url, first, frames))
+
+        def respond() -> Response:
+            frames = self._frames.read(found, offer.transfer_syntax_uid)
+            return answer_frames(offer, url, next(frames), frames, count)
+
+        return conditional(etag, str(offer), respond)
 
 
 def _ranges() -> tuple[MediaType, ...]:
@@ -92,7 +98,7 @@ def _range_header() -> str:
 
 def _single(kind: str, value: BulkData, wanted: ByteRange | None, location: str) -> Response:
     span = wanted or ByteRange(0, value.length, value.length)
-    response = Response(Stream(_pieces(value, span), correlation_id()), content_type=kind)
+    response = Response(Stream(pieces(value, span), correlation_id()), content_type=kind)
     response.content_length = span.length
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["Content-Location"] = location
@@ -104,18 +110,19 @@ def _single(kind: str, value: BulkData, wanted: ByteRange | None, location: str)
 
 def _multipart(offer: Offer, value: BulkData, location: str) -> Response:
     encoder = MultipartEncoder(offer.kind)
-    head = encoder.begin(offer.kind, content_location=location)
+    head, end = encoder.begin(offer.kind, content_location=location), encoder.end()
 
-    def chunks() -> Chunks:
+    def parts() -> Chunks:
         yield head
-        yield from _pieces(value, ByteRange(0, value.length, value.length))
-        yield encoder.end()
+        yield from pieces(value, ByteRange(0, value.length, value.length))
+        yield end
 
-    response = Response(Stream(chunks(), correlation_id()), content_type=encoder.content_type)
-    response.content_length = len(head) + value.length + len(encoder.end())
+    response = Response(Stream(parts(), correlation_id()), content_type=encoder.content_type)
+    response.content_length = len(head) + value.length + len(end)
     return response
 
 
-def _pieces(value: BulkData, span: ByteRange) -> Chunks:
+def pieces(value: BulkData, span: ByteRange) -> Chunks:
+    """The bytes of `span` of a value, as they are taken."""
     for start in range(span.start, span.start + span.length, _PIECE_BYTES):
         yield value.read(start, min(_PIECE_BYTES, span.start + span.length - start))

@@ -9,8 +9,11 @@ from typing import cast
 from dicomweb.app import create_app
 from dicomweb.errors import (
     BadRequest,
+    ContentTooLarge,
+    Forbidden,
     NotAcceptable,
     RangeNotSatisfiable,
+    TooManyRequests,
     Unauthorized,
     UnsupportedMediaType,
     status_of,
@@ -24,13 +27,16 @@ from vna.config import WebConfig
 from vna.conformance.classes import title
 from vna.conformance.table import Row, Table, code, listed, table
 from vna.dicom.matching import attribute_name
+from vna.dicom.syntaxes import FRAME_TARGETS, OBJECT_TARGETS
 from vna.errors import (
     Corrupt,
+    Gone,
     InvalidInstance,
     InvalidQuery,
     MismatchedInstance,
     NotFound,
     OutOfSpace,
+    TooBroad,
     Unavailable,
     Unsupported,
     VnaError,
@@ -38,16 +44,25 @@ from vna.errors import (
 from vna.model.identifiers import InstanceUids, Level
 from vna.model.instances import Outcome
 from vna.services.store import StoreOutcome
+from vna.spool import Spool
 
 _ERRORS: tuple[tuple[type[VnaError], str], ...] = (
     (BadRequest, "the request breaks the syntax of PS3.18"),
     (InvalidQuery, "a search key is unknown or malformed"),
+    (TooBroad, "a search takes longer than it may; narrow it"),
     (Unauthorized, "no valid credentials, where users are configured"),
+    (Forbidden, "the user may not do this: delete, by `web.allow_delete`"),
     (NotFound, "there is no such resource"),
+    (Gone, "changes that are kept no more were asked for"),
     (NotAcceptable, "no accepted representation is available; the answer names those that are"),
     (Unsupported, "the object can't be converted to what is accepted"),
     (UnsupportedMediaType, "the body is of a type that can't be stored, or compressed"),
     (RangeNotSatisfiable, "the byte range lies outside of the resource"),
+    (ContentTooLarge, "the body is longer than `web.max_body_bytes` allows"),
+    (
+        TooManyRequests,
+        "the client asks for more than it may; `Retry-After` tells when to come again",
+    ),
     (Corrupt, "the stored object is damaged"),
     (Unavailable, "database or storage is away: try again"),
     (OutOfSpace, "database or storage is full: try again"),
@@ -70,13 +85,26 @@ def tables() -> dict[str, Table]:
         "web_store_reasons": _store_reasons(),
         "web_returned": _returned(),
         "web_frames": _frames(),
+        "web_targets": _targets(),
     }
 
 
 def _routes() -> Table:
     """The resources below the root and their methods, of an application that has no services."""
     nothing = SimpleNamespace(
-        store=None, query=None, retrieve=None, pixels=None, metadata=None, health=None
+        store=None,
+        query=None,
+        retrieve=None,
+        pixels=None,
+        metadata=None,
+        trash=None,
+        changes=None,
+        health=None,
+        frames=None,
+        delivery=None,
+        rendering=None,
+        documents=None,
+        anonymizing=None,
     )
     app = create_app(cast("Services", nothing), WebConfig())
     methods: dict[str, set[str]] = {}
@@ -114,8 +142,12 @@ def _store_statuses() -> Table:
     )
     rows: list[Row] = []
     for text, stored, error in cases:
-        failed = [Failure(error, failure_reason(error))] if error is not None else []
-        rows.append((_status(StowReport(stored, failed).status()), text))
+        report = StowReport(cast("Spool", None), "")
+        for item in stored:
+            report.add(item)
+        if error is not None:
+            report.add(Failure(error, failure_reason(error)))
+        rows.append((_status(report.status()), text))
     return table("status | when", rows)
 
 
@@ -149,3 +181,12 @@ def _frames() -> Table:
         for types, uids in by_types.items()
     )
     return table("media type | also asked for as | transfer syntaxes", rows)
+
+
+def _targets() -> Table:
+    """The transfer syntaxes into which objects and frames are converted."""
+    rows = (
+        (title(uid), f"`{uid}`", "objects, frames" if uid in FRAME_TARGETS else "objects")
+        for uid in OBJECT_TARGETS
+    )
+    return table("transfer syntax | UID | of", rows)

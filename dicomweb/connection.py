@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import select
 import socket
+from collections.abc import Sequence
 from typing import Any, Self
 
 from gunicorn.workers.gthread import TConn
 
+from dicomweb.file_span import FileSpan
 from dicomweb.request_head import Lane, RequestHead
+from vna.interrupts import Interrupt
 
 _SEND_BYTES = 256 * 1024
+_HEAD_BYTES = 64 * 1024
 
 
 class TimedSocket(socket.socket):
@@ -34,6 +40,36 @@ class TimedSocket(socket.socket):
         while rest:
             rest = rest[self.send(rest[:_SEND_BYTES], flags) :]
 
+    def send_pieces(self, pieces: Sequence[bytes], *, more: bool = False) -> None:
+        """Send `pieces` one behind the other; `more`: something follows at once. Raises TimeoutError."""
+        rest = [memoryview(piece) for piece in pieces if piece]
+        flags = socket.MSG_MORE if more else 0
+        while rest:
+            sent = self.sendmsg(rest, [], flags)
+            while rest and sent >= len(rest[0]):
+                sent -= len(rest.pop(0))
+            if sent:
+                rest[0] = rest[0][sent:]
+
+    def send_span(self, span: FileSpan) -> None:
+        """Send a part of a file without reading it. Raises TimeoutError, OSError when the file is shorter."""
+        offset, end = span.offset, span.offset + span.length
+        while offset < end:
+            try:
+                sent = os.sendfile(self.fileno(), span.fd, offset, end - offset)
+            except BlockingIOError:
+                self._await_room()
+                continue
+            if not sent:
+                raise OSError(f"a file ends {end - offset} bytes too early")
+            offset += sent
+
+    def _await_room(self) -> None:
+        waiting = select.poll()
+        waiting.register(self.fileno(), select.POLLOUT)
+        if not waiting.poll(self.read_timeout * 1000):
+            raise TimeoutError("the client does not read")
+
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn's connection, with the head of the request that comes next."""
@@ -42,6 +78,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         super().__init__(cfg, sock, client, server)
         self.head = RequestHead()
         self.lane = Lane.ANSWER
+        self.interrupt: Interrupt | None = None
         self.drained = 0
         self.data_ready = True  # a thread is asked for only then
 
@@ -50,6 +87,20 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         super().init()
         if self.head.is_begun:
             self.parser.unreader.unread(self.head.take())
+
+    def await_next(self, seconds: float) -> bool:
+        """Whether the head of another request for the same lane comes within `seconds`; a part of one is kept."""
+        self.read_ahead()
+        if not self.head.is_complete:
+            waiting = select.poll()
+            waiting.register(self.sock.fileno(), select.POLLIN)
+            if not waiting.poll(seconds * 1000):
+                return False
+            try:
+                self.head.receive(self.sock.recv(_HEAD_BYTES))
+            except OSError:
+                return False
+        return self.head.is_complete and self.head.lane() is self.lane
 
     def read_ahead(self) -> None:
         """What was read behind the last request belongs to the head of the next one."""

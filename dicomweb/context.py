@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from typing import cast
 
 from flask import Flask, Response, g, request
@@ -31,17 +32,22 @@ def route() -> str:
 
 def origin() -> Origin:
     """Where the current request comes from."""
-    return Origin("web", g.get("user", ""), request.remote_addr or "", correlation_id())
+    address = g.get("client_address") or request.remote_addr or ""
+    return Origin("web", g.get("user", ""), address, correlation_id())
 
 
-def watch_requests(app: Flask) -> None:
-    """Count, time and log every request to the end of its answer; queries are never logged."""
-    app.before_request(_begin)
+def watch_requests(app: Flask, client_address: Callable[[], str]) -> None:
+    """Count, time and log every request to the end of its answer; queries are never logged.
+
+    `client_address` says where the current request comes from.
+    """
+
+    def begin() -> None:
+        g.started = time.perf_counter()
+        g.client_address = client_address()
+
+    app.before_request(begin)
     app.after_request(_end)
-
-
-def _begin() -> None:
-    g.started = time.perf_counter()
 
 
 def _end(response: Response) -> Response:

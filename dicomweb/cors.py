@@ -7,10 +7,10 @@ from flask import Flask, Response, request
 from dicomweb.urls import ROOT
 from vna.config import WebConfig
 
-_ALLOWED_HEADERS = "Accept, Authorization, Content-Type, Range, If-None-Match"
+_ALLOWED_HEADERS = "Accept, Authorization, Content-Type, Range, If-Range, If-None-Match"
 _EXPOSED_HEADERS = (
-    "ETag, Content-Location, Content-Range, Content-Length, Accept-Ranges, "
-    "Retry-After, Warning, X-Correlation-ID"
+    "ETag, Content-Location, Content-Range, Content-Length, Content-Disposition, Accept-Ranges, "
+    "Allow, Link, Retry-After, Warning, X-Correlation-ID, X-Total-Count"
 )
 _MAX_AGE_SECONDS = "86400"
 
@@ -26,7 +26,7 @@ def answer_options(app: Flask, settings: WebConfig) -> None:
     origins = frozenset(origin.rstrip("/").lower() for origin in settings.cors_origins)
 
     def preflight() -> Response | None:
-        if request.method != "OPTIONS" or not (request.url_rule or request.path.startswith(ROOT)):
+        if not _is_for_us():
             return None
         adapter = app.create_url_adapter(request)
         methods = adapter.allowed_methods() if adapter is not None else ()
@@ -52,6 +52,17 @@ def answer_options(app: Flask, settings: WebConfig) -> None:
 
     app.before_request(preflight)
     app.after_request(mark)
+
+
+def _is_for_us() -> bool:
+    """Whether the request is a preflight, or an OPTIONS that its route does not answer itself as
+    those for the capabilities do (PS3.18 8.9).
+    """
+    rule = request.url_rule
+    if request.method != "OPTIONS" or not (rule or request.path.startswith(ROOT)):
+        return False
+    is_automatic = rule is None or getattr(rule, "provide_automatic_options", True)
+    return is_automatic or "Access-Control-Request-Method" in request.headers
 
 
 def _allowed_origin(origins: frozenset[str]) -> str:

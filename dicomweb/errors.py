@@ -9,13 +9,16 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from dicomweb.context import correlation_id, route
-from dicomweb.problems import PROBLEM_JSON, RETRY_AFTER_SECONDS, problem_document
+from dicomweb.problems import CLIENT_GONE, PROBLEM_JSON, RETRY_AFTER_SECONDS, problem_document
 from vna.errors import (
+    Abandoned,
     Corrupt,
+    Gone,
     InvalidInstance,
     InvalidQuery,
     NotFound,
     OutOfSpace,
+    TooBroad,
     Unavailable,
     Unsupported,
     VnaError,
@@ -32,12 +35,30 @@ class Unauthorized(VnaError):
     """The request carries no valid credentials."""
 
 
+class Forbidden(VnaError):
+    """Whoever asks is known, or needs not be, and may not do this."""
+
+
 class NotAcceptable(VnaError):
     """No representation that the request accepts is available; the message names those that are."""
 
 
 class UnsupportedMediaType(VnaError):
     """The request's body is of a type that can't be stored."""
+
+
+class ContentTooLarge(VnaError):
+    """The body of a request is longer than web.max_body_bytes allows."""
+
+
+class TooManyRequests(VnaError):
+    """The client asks for more than it may; it should come again in `seconds`."""
+
+    transient = True
+
+    def __init__(self, message: str, seconds: int = 1) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class RangeNotSatisfiable(VnaError):
@@ -48,13 +69,18 @@ class RangeNotSatisfiable(VnaError):
 _STATUSES: tuple[tuple[type[VnaError], HTTPStatus], ...] = (
     (BadRequest, HTTPStatus.BAD_REQUEST),
     (InvalidQuery, HTTPStatus.BAD_REQUEST),
+    (TooBroad, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (InvalidInstance, HTTPStatus.CONFLICT),
     (Unauthorized, HTTPStatus.UNAUTHORIZED),
+    (Forbidden, HTTPStatus.FORBIDDEN),
+    (Gone, HTTPStatus.GONE),
     (NotFound, HTTPStatus.NOT_FOUND),
     (NotAcceptable, HTTPStatus.NOT_ACCEPTABLE),
     (Unsupported, HTTPStatus.NOT_ACCEPTABLE),
     (UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (RangeNotSatisfiable, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
+    (ContentTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (TooManyRequests, HTTPStatus.TOO_MANY_REQUESTS),
     (OutOfSpace, HTTPStatus.INSUFFICIENT_STORAGE),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
     (Corrupt, HTTPStatus.INTERNAL_SERVER_ERROR),
@@ -83,6 +109,7 @@ def problem(status: int, detail: str, **members: object) -> Response:
 def handle_errors(app: Flask) -> None:
     """Answer every exception of `app` with a problem document."""
     app.register_error_handler(VnaError, _on_vna_error)
+    app.register_error_handler(Abandoned, _on_abandoned)
     app.register_error_handler(HTTPException, _on_http_exception)
     app.register_error_handler(Exception, _on_fault)
 
@@ -91,7 +118,15 @@ def _on_vna_error(error: VnaError) -> Response:
     status = status_of(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log_failure(error)
-    return problem(status, str(error))
+    response = problem(status, str(error))
+    if isinstance(error, TooManyRequests):
+        response.headers["Retry-After"] = str(error.seconds)
+    return response
+
+
+def _on_abandoned(_: Abandoned) -> Response:
+    """Nobody reads this; the log and the metrics do."""
+    return Response(status=CLIENT_GONE)
 
 
 def _on_http_exception(error: HTTPException) -> Response:

@@ -21,6 +21,7 @@ worker_class = "dicomweb.worker.GatewayWorker"
 forwarder_headers = (
     ""  # nobody in front tells this gateway where it is mounted: web.public_url does
 )
+forwarded_allow_ips = ""  # nor which scheme clients use: web.trusted_proxies do
 limit_request_line = MAX_REQUEST_LINE
 keepalive = 75
 timeout = 120

@@ -25,6 +25,10 @@ class Lanes(Generic[L, T]):
         self._waiting[lane].append((deadline, item))
         return False
 
+    def is_crowded(self, lane: L) -> bool:
+        """Whether somebody waits for a place of `lane`; any thread may ask."""
+        return bool(self._waiting[lane])
+
     def leave(self, lane: L) -> T | None:
         """Give a place of `lane` back; the item that has it next, if one waits."""
         if self._waiting[lane]:

@@ -8,19 +8,17 @@ from dataclasses import dataclass, field
 
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
+DICOM_XML = "application/dicom+xml"
 JSON = "application/json"
 OCTET_STREAM = "application/octet-stream"
 MULTIPART = "multipart/related"
+ZIP = "application/zip"
 
 _ITEM = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _PARAMETER = re.compile(r';\s*([^\s;="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"]*))')
 _KIND = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+/[!#$%&'*+.^_`|~0-9a-z-]+")
 _ESCAPE = re.compile(r"\\(.)")
 _SPACE_FOR_PLUS = re.compile(r"(?<=[a-z]) (?=(?:json|xml)\b)", re.IGNORECASE)
-
-IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
-EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
-NATIVE_LITTLE_ENDIAN = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
 
 _JPEG = "1.2.840.10008.1.2.4."
 FRAME_TYPES: Mapping[str, tuple[str, ...]] = {

@@ -1,35 +1,32 @@
-"""Retrieve metadata of a study, a series or an instance as DICOM JSON (PS3.18 10.4.1.1.2)."""
+"""Retrieve metadata of a study, a series or an instance, in JSON or XML (PS3.18 10.4.1.1.2)."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import orjson
 from flask import Flask, Response, request
 
-from dicomweb.bodies import (
-    Stream,
-    accepts_gzip,
-    compressed,
-    conditional,
-    decompressed,
-    gather,
-    json_array,
-)
+from dicomweb.bodies import Chunks, Stream, conditional, gather, tag_of
+from dicomweb.codings import GZIP, IDENTITY, chosen_coding, compressed
 from dicomweb.context import correlation_id, origin
-from dicomweb.media import accepted
-from dicomweb.negotiate import choose_json
+from dicomweb.media import DICOM_XML, MULTIPART, accepted
+from dicomweb.multipart import MultipartEncoder
+from dicomweb.negotiate import Offer, choose_document
 from dicomweb.urls import ROOT, Urls, check_uids
-from vna.dicom.json import JSON_VERSION
+from vna.dicom.native_xml import write_xml
 from vna.errors import NotFound
 from vna.model.identifiers import Selection
 from vna.model.instances import StoredInstance
-from vna.services.metadata import MetadataDocument, MetadataService
+from vna.model.series import SeriesState
+from vna.services.metadata import VERSION, MetadataDocument, MetadataService
+from vna.services.metadata_documents import objects_of, unpacked
 from vna.services.retrieve import RetrieveService
 
 
 class Metadata:
-    """The metadata transactions: a series comes from the cache, the others are streamed."""
+    """The metadata transactions: a study is the documents of its series, an instance is read."""
 
     def __init__(self, metadata: MetadataService, retrieve: RetrieveService, urls: Urls) -> None:
         self._metadata = metadata
@@ -40,45 +37,85 @@ class Metadata:
         """Add the routes to `app`."""
         study = f"{ROOT}/studies/<study>"
         series = f"{study}/series/<series>"
-        app.add_url_rule(f"{study}/metadata", "study metadata", self.instances)
+        app.add_url_rule(f"{study}/metadata", "study metadata", self.study)
         app.add_url_rule(f"{series}/metadata", "series metadata", self.series)
         app.add_url_rule(
-            f"{series}/instances/<instance>/metadata", "instance metadata", self.instances
+            f"{series}/instances/<instance>/metadata", "instance metadata", self.instance
+        )
+
+    def study(self, study: str) -> Response:
+        """The metadata of all instances of a study."""
+        check_uids(study=study)
+        offer, root, states = _offer(), self._urls.studies(), self._states(study)
+
+        def respond() -> Response:
+            if offer.is_multipart:
+                bodies = (self._metadata.document(state, root).body for state in states)
+                return _xml(item for body in bodies for item in objects_of(body))
+            return _streamed(gather(self._metadata.study_array(states, root)), offer.kind)
+
+        return conditional(
+            self._metadata.etag(states, root), str(offer), _unless_head(offer, respond)
         )
 
     def series(self, study: str, series: str) -> Response:
         """The metadata of all instances of a series."""
         check_uids(study=study, series=series)
-        kind, root = _kind(), self._urls.studies()
-        etag = self._metadata.series_etag(study, series, root)
-        if etag is None:
-            raise NotFound(f"the archive has no series {series} in study {study}")
-        self._retrieve.record_viewed(study, origin(), "metadata")
+        offer, root = _offer(), self._urls.studies()
+        (state,) = self._states(study, series)
 
         def respond() -> Response:
-            document = self._metadata.series_document(study, series, root)
-            if document is None:
-                raise NotFound(f"the archive has no series {series} in study {study}")
-            return _document(document, kind)
+            document = self._metadata.document(state, root)
+            response = self._answer(document, offer)
+            response.set_etag(tag_of(document.etag, str(offer)), weak=True)
+            return response
 
-        return conditional(etag, kind, respond)
+        return conditional(
+            self._metadata.etag([state], root), str(offer), _unless_head(offer, respond)
+        )
 
-    def instances(self, study: str, series: str = "", instance: str = "") -> Response:
-        """The metadata of one instance, or of all those of a study, as they are read."""
+    def instance(self, study: str, series: str, instance: str) -> Response:
+        """The metadata of one instance."""
         check_uids(study=study, series=series, instance=instance)
-        kind, root = _kind(), self._urls.studies()
+        offer, root = _offer(), self._urls.studies()
         found = self._retrieve.select(selection(study, series, instance))
         if not found:
             raise NotFound(f"the archive has nothing at {request.path.removesuffix('/metadata')}")
         self._retrieve.record_viewed(study, origin(), "metadata")
 
         def respond() -> Response:
-            chunks = gather(json_array(self._metadata.objects(found, root)))
-            if accepts_gzip():
-                return _json(Stream(compressed(chunks), correlation_id()), kind, is_gzip=True)
-            return _json(Stream(chunks, correlation_id()), kind)
+            items = self._metadata.objects(found, root)
+            if offer.is_multipart:
+                return _xml(items)
+            return Response(b"[" + b",".join(items) + b"]", mimetype=offer.kind)
 
-        return conditional(_etag(found, root), kind, respond)
+        return conditional(_etag(found, root), str(offer), _unless_head(offer, respond))
+
+    def _states(self, study: str, series: str = "") -> list[SeriesState]:
+        states = self._metadata.states(study, series)
+        if not states:
+            raise NotFound(f"the archive has nothing at {request.path.removesuffix('/metadata')}")
+        self._retrieve.record_viewed(study, origin(), "metadata")
+        return states
+
+    def _answer(self, document: MetadataDocument, offer: Offer) -> Response:
+        """A document in the coding that the client likes best: made once, and then sent as it is."""
+        if offer.is_multipart:
+            return _xml(objects_of(document.body))
+        coding = chosen_coding()
+        if coding == IDENTITY:
+            plain = self._metadata.plain(document)
+            if plain is None:
+                return _streamed(unpacked(document.body), offer.kind)
+            return Response(plain, mimetype=offer.kind)
+        body = document.body
+        if coding == GZIP:
+            body = self._metadata.variant(
+                document.etag, GZIP, lambda: b"".join(compressed(unpacked(body), GZIP))
+            )
+        response = Response(body, mimetype=offer.kind)
+        response.headers["Content-Encoding"] = coding
+        return response
 
 
 def selection(study: str, series: str = "", instance: str = "") -> Selection:
@@ -90,26 +127,49 @@ def selection(study: str, series: str = "", instance: str = "") -> Selection:
     )
 
 
-def _kind() -> str:
-    return choose_json(accepted(request.headers.get("Accept", ""), request.args.get("accept", "")))
+def _offer() -> Offer:
+    return choose_document(
+        accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
+    )
 
 
-def _document(document: MetadataDocument, kind: str) -> Response:
-    if accepts_gzip():
-        return _json(document.body, kind, is_gzip=True)
-    return _json(Stream(decompressed(document.body), correlation_id()), kind)
+def _unless_head(offer: Offer, respond: Callable[[], Response]) -> Callable[[], Response]:
+    """What is not sent need not be made."""
+    if request.method != "HEAD":
+        return respond
+    kind = MULTIPART if offer.is_multipart else offer.kind
+    return lambda: Response(Stream(_nothing(), correlation_id()), mimetype=kind)
 
 
-def _json(body: Stream | bytes, kind: str, *, is_gzip: bool = False) -> Response:
-    response = Response(body, mimetype=kind)
-    if is_gzip:
-        response.headers["Content-Encoding"] = "gzip"
+def _nothing() -> Chunks:
+    yield from ()
+
+
+def _streamed(chunks: Iterator[bytes], kind: str) -> Response:
+    return Response(Stream(_generated(chunks), correlation_id()), mimetype=kind)
+
+
+def _generated(chunks: Iterator[bytes]) -> Chunks:
+    yield from chunks
+
+
+def _xml(items: Iterable[bytes]) -> Response:
+    """A part for each instance (PS3.18 8.7.3.2)."""
+    encoder = MultipartEncoder(DICOM_XML)
+
+    def parts() -> Chunks:
+        for item in items:
+            yield encoder.begin(DICOM_XML) + write_xml(orjson.loads(item))
+        yield encoder.end()
+
+    response = Response(Stream(gather(parts()), correlation_id()))
+    response.content_type = encoder.content_type
     return response
 
 
 def _etag(instances: Sequence[StoredInstance], root: str) -> str:
     """Changes with the instances, their content or the URLs inside the document."""
-    digest = hashlib.blake2b(f"{JSON_VERSION} {root}".encode(), digest_size=12)
+    digest = hashlib.blake2b(f"{VERSION} {root}".encode(), digest_size=12)
     for instance in instances:
         digest.update(f"{instance.instance_id}:{instance.dataset_digest.value};".encode())
     return digest.hexdigest()

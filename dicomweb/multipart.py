@@ -10,6 +10,9 @@ from enum import Enum
 
 MAX_HEADER_BYTES = 16 * 1024
 MAX_PADDING = 256
+MAX_PREAMBLE = 64 * 1024
+"""What stands in front of the first boundary is for people to read (RFC 2046 5.1.1): a few lines."""
+
 _BOUNDARY = re.compile(r"[ -~]{0,199}[!-~]")
 _CLOSE = b"--"
 
@@ -71,34 +74,56 @@ _UNDECIDED = _Delimiter(-1, b"")
 class MultipartDecoder:
     """Splits a multipart body that arrives in pieces of any size.
 
-    Call `receive_data` with each piece, then `next_event` until it returns None; call `finish` at
-    the end of the body. At most one piece, a delimiter and MAX_HEADER_BYTES are held. Lines may
-    end in CRLF or, where the first delimiter line does, in LF alone. Parts may have no headers.
+    Call `receive_data` with each piece, or fill `room` and say so with `received`, then `next_event`
+    until it returns None; call `finish` at the end of the body. The bytes of an event are good until
+    the next piece comes. At most one piece, a delimiter and MAX_HEADER_BYTES are held. Lines may end in CRLF or,
+    where the first delimiter line does, in LF alone. Parts may have no headers.
     """
 
-    def __init__(self, boundary: str) -> None:
-        """Raises MultipartError for an empty, over-long or non-ASCII boundary."""
+    def __init__(self, boundary: str, buffer: bytearray | None = None) -> None:
+        """`buffer`: memory to use, nobody else's meanwhile.
+
+        Raises MultipartError for an empty, over-long or non-ASCII boundary.
+        """
         if _BOUNDARY.fullmatch(boundary) is None:
             raise MultipartError("the multipart boundary is empty, too long or not printable ASCII")
         self._dashed = b"--" + boundary.encode("ascii")
         self._newline = b"\n"
-        # A newline in front of the first byte lets a delimiter stand at the very start.
-        self._buffer = b"\n"
-        self._position = 0
+        self._buffer = bytearray() if buffer is None else buffer
+        self._position = self._end = self._skipped = 0
         self._state = _State.PREAMBLE
+        # A newline in front of the first byte lets a delimiter stand at the very start.
+        self.receive_data(b"\n")
 
     @property
     def held(self) -> int:
         """How many bytes wait for what comes next."""
-        return len(self._buffer) - self._position
+        return self._end - self._position
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the closing delimiter was seen: what follows means nothing."""
+        return self._state is _State.EPILOGUE
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Add the next piece of the body; the events before it should have been taken."""
-        if self._state is _State.EPILOGUE:
-            return
-        rest = self._buffer[self._position :]
-        self._buffer = rest + data if rest else bytes(data)
-        self._position = 0
+        size = len(data)
+        self.room(size)[:size] = data
+        self.received(size)
+
+    def room(self, size: int) -> memoryview:
+        """Memory for the next piece, of `size` bytes at least."""
+        held = 0 if self.is_finished else self.held
+        buffer = self._buffer
+        if held + size > len(buffer):
+            self._buffer = bytearray(held + size)
+        self._buffer[:held] = buffer[self._position : self._position + held]
+        self._position, self._end = 0, held
+        return memoryview(self._buffer)[held:]
+
+    def received(self, count: int) -> None:
+        """`count` bytes of what `room` gave are the next piece."""
+        self._end += count
 
     def next_event(self) -> Event | None:
         """The next event, or None when more data is needed. Raises MultipartError."""
@@ -114,32 +139,36 @@ class MultipartDecoder:
 
     def finish(self) -> None:
         """The body has ended. Raises TruncatedBody unless the closing delimiter was seen."""
-        if self._state is not _State.EPILOGUE:
+        if not self.is_finished:
             raise TruncatedBody(f"the multipart body ends {self._state.value}")
 
     def _skip_preamble(self) -> None:
+        start = self._position
         self._position, delimiter = self._scan()
+        self._skipped += self._position - start
+        if self._skipped > MAX_PREAMBLE:
+            raise MultipartError(f"no boundary in the first {MAX_PREAMBLE} bytes of the body")
         if delimiter is not None:
             self._pass(delimiter)
 
     def _pass(self, delimiter: _Delimiter) -> None:
         if delimiter.is_close:
-            self._state, self._buffer, self._position = _State.EPILOGUE, b"", 0
+            self._state, self._position = _State.EPILOGUE, self._end
             return
         self._state, self._position = _State.HEADERS, delimiter.stop
         self._newline = delimiter.newline
 
     def _read_headers(self) -> PartBegin | None:
         newline, start = self._newline, self._position
-        if self._buffer.startswith(newline, start):
+        if self._starts_with(newline, start):
             self._state = _State.BODY_START
             return PartBegin()
-        end = self._buffer.find(newline + newline, start)
-        if (end if end >= 0 else len(self._buffer)) - start > MAX_HEADER_BYTES:
+        end = self._buffer.find(newline + newline, start, self._end)
+        if (end if end >= 0 else self._end) - start > MAX_HEADER_BYTES:
             raise MultipartError(f"the headers of a part exceed {MAX_HEADER_BYTES} bytes")
         if end < 0:
             return None
-        headers = _parse_headers(self._buffer[start:end])
+        headers = _parse_headers(bytes(self._buffer[start:end]))
         self._state, self._position = _State.BODY_START, end + len(newline)
         return PartBegin(headers)
 
@@ -168,16 +197,15 @@ class MultipartDecoder:
 
     def _scan(self) -> tuple[int, _Delimiter | None]:
         """Up to where the buffer surely holds no delimiter, and the delimiter that begins there."""
-        needle = self._newline + self._dashed
-        at = self._buffer.find(needle, self._position)
+        needle, end = self._newline + self._dashed, self._end
+        at = self._buffer.find(needle, self._position, end)
         while at >= 0:
             delimiter = self._delimiter_at(at)
             if delimiter is not None:
                 return at, None if delimiter is _UNDECIDED else delimiter
-            at = self._buffer.find(needle, at + 1)
-        end = len(self._buffer)
-        tail = self._buffer.rfind(needle[:1], max(self._position, end - len(needle) + 1))
-        if tail >= 0 and needle.startswith(self._buffer[tail:]):
+            at = self._buffer.find(needle, at + 1, end)
+        tail = self._buffer.rfind(needle[:1], max(self._position, end - len(needle) + 1), end)
+        if tail >= 0 and needle.startswith(bytes(self._buffer[tail:end])):
             return tail, None
         return end, None
 
@@ -185,9 +213,10 @@ class MultipartDecoder:
         """The delimiter line whose leading newline is at `at`, None if it is none."""
         needle = self._newline + self._dashed
         behind = at + len(needle)
-        line = self._buffer[behind : behind + MAX_PADDING + 2]
-        if not self._buffer.startswith(needle, at):
-            return _UNDECIDED if needle.startswith(self._buffer[at:behind]) else None
+        if not self._starts_with(needle, at):
+            rest = bytes(self._buffer[at : min(behind, self._end)])
+            return _UNDECIDED if needle.startswith(rest) else None
+        line = bytes(self._buffer[behind : min(behind + MAX_PADDING + 2, self._end)])
         if line.startswith(_CLOSE):
             return _Delimiter(behind + len(_CLOSE), b"")
         rest = line.lstrip(b" \t")
@@ -198,6 +227,9 @@ class MultipartDecoder:
         if padding <= MAX_PADDING and (rest in {b"", b"\r"} or line == b"-"):
             return _UNDECIDED
         return None
+
+    def _starts_with(self, prefix: bytes, at: int) -> bool:
+        return self._buffer.startswith(prefix, at, self._end)
 
 
 def _parse_headers(block: bytes) -> dict[str, str]:

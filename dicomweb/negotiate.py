@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dicomweb.errors import NotAcceptable
 from dicomweb.media import (
     DICOM,
     DICOM_JSON,
+    DICOM_XML,
     FRAME_TYPES,
     JSON,
     MULTIPART,
-    NATIVE_LITTLE_ENDIAN,
     OCTET_STREAM,
+    ZIP,
     MediaType,
 )
+
+_Form = tuple[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +26,15 @@ class Offer:
     """A representation the archive can give.
 
     `kind` is the media type of the content: of each part when `is_multipart`. `aliases` are other
-    names under which it may be asked for. `transfer_syntax_uid` is "" where there is none.
+    names under which it may be asked for, `aliases_with_syntax` those that count only beside a
+    transfer-syntax parameter. `transfer_syntax_uid` is "" where there is none.
     """
 
     kind: str
     is_multipart: bool = False
     transfer_syntax_uid: str = ""
     aliases: tuple[str, ...] = ()
+    aliases_with_syntax: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         text = f'{MULTIPART}; type="{self.kind}"' if self.is_multipart else self.kind
@@ -39,17 +44,28 @@ class Offer:
 
 def choose(ranges: Sequence[MediaType], offers: Sequence[Offer]) -> Offer:
     """The offer of the highest quality, the earlier of equals. Raises NotAcceptable naming all."""
-    best, best_quality = None, 0.0
-    for offer in offers:
-        quality = _quality(ranges, offer)
-        if quality > best_quality:
-            best, best_quality = offer, quality
-    if best is None:
-        available = ", ".join(map(str, offers))
-        raise NotAcceptable(
-            f"none of the accepted media types is available here; available: {available}"
-        )
-    return best
+    best = max(offers, key=lambda offer: _quality(ranges, offer))
+    if _quality(ranges, best) > 0.0:
+        return best
+    raise _nothing_of(offers)
+
+
+def choose_alike(ranges: Sequence[MediaType], groups: Sequence[Sequence[Offer]]) -> list[Offer]:
+    """An offer of each group, all of one media type in one form, since they make one answer.
+
+    The form whose worst offer has the highest quality; of equals that whose offers stand further in
+    front. Raises NotAcceptable.
+    """
+    best: list[Offer] = []
+    best_rating = (0.0, 0)
+    for form in dict.fromkeys((offer.kind, offer.is_multipart) for offer in groups[0]):
+        chosen = [_best_of(ranges, group, form) for group in groups]
+        rating = min(found[1] for found in chosen), -sum(found[2] for found in chosen)
+        if rating[0] > 0.0 and (not best or rating > best_rating):
+            best, best_rating = [found[0] for found in chosen], rating
+    if best:
+        return best
+    raise _nothing_of([offer for group in groups for offer in group])
 
 
 def choose_json(ranges: Sequence[MediaType]) -> str:
@@ -57,19 +73,27 @@ def choose_json(ranges: Sequence[MediaType]) -> str:
     return choose(ranges, (Offer(DICOM_JSON), Offer(JSON))).kind
 
 
-def instance_offers(stored_syntax: str, *, single_part: bool, transcodable: bool) -> list[Offer]:
-    """How an instance stored in `stored_syntax` can be given: as stored, or in a native syntax."""
-    syntaxes = [stored_syntax]
-    if transcodable:
-        syntaxes += [uid for uid in NATIVE_LITTLE_ENDIAN if uid != stored_syntax]
+def choose_document(ranges: Sequence[MediaType]) -> Offer:
+    """As `choose_json`, or XML (PS3.19 A.1), a part for each dataset. Raises NotAcceptable."""
+    return choose(ranges, (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, is_multipart=True)))
+
+
+def instance_offers(syntaxes: Sequence[str], *, single_part: bool) -> list[Offer]:
+    """How an instance can be given in `syntaxes`, the stored one first: by itself or in a zip."""
     forms = (True, False) if single_part else (True,)
-    return [Offer(DICOM, is_multipart, uid) for uid in syntaxes for is_multipart in forms]
+    whole = [Offer(DICOM, is_multipart, uid) for uid in syntaxes for is_multipart in forms]
+    return whole + [Offer(ZIP, transfer_syntax_uid=uid) for uid in syntaxes]
 
 
 def frame_offers(syntaxes: Sequence[str], *, single_part: bool) -> list[Offer]:
-    """How frames can be given in `syntaxes`, the preferred one first."""
+    """How frames can be given in `syntaxes`, the preferred one first.
+
+    Bare application/octet-stream stands for explicit VR little endian (PS3.18 8.7.3.3), and where
+    that can't be had for the preferred syntax.
+    """
     forms = (True, False) if single_part else (True,)
-    return [_frame_offer(uid, is_multipart) for uid in syntaxes for is_multipart in forms]
+    offers = [_frame_offer(uid, is_multipart) for uid in syntaxes for is_multipart in forms]
+    return offers + [_as_bytes(offer) for offer in offers[: len(forms)]]
 
 
 def bulk_offers(kinds: Sequence[str] = (OCTET_STREAM,)) -> list[Offer]:
@@ -79,7 +103,31 @@ def bulk_offers(kinds: Sequence[str] = (OCTET_STREAM,)) -> list[Offer]:
 
 def _frame_offer(syntax: str, is_multipart: bool) -> Offer:
     kind, *aliases = FRAME_TYPES.get(syntax, (OCTET_STREAM,))
-    return Offer(kind, is_multipart, syntax, (*(alias.lower() for alias in aliases), OCTET_STREAM))
+    names = tuple(alias.lower() for alias in aliases)
+    return Offer(kind, is_multipart, syntax, names, (OCTET_STREAM,))
+
+
+def _as_bytes(offer: Offer) -> Offer:
+    return Offer(offer.kind, offer.is_multipart, offer.transfer_syntax_uid, (OCTET_STREAM,))
+
+
+def _nothing_of(offers: Iterable[Offer]) -> NotAcceptable:
+    available = ", ".join(dict.fromkeys(map(str, offers)))
+    return NotAcceptable(
+        f"none of the accepted media types is available here; available: {available}"
+    )
+
+
+def _best_of(
+    ranges: Sequence[MediaType], offers: Sequence[Offer], form: _Form
+) -> tuple[Offer, float, int]:
+    """The best offer in this form, its quality and its place among all."""
+    rated = (
+        (offer, _quality(ranges, offer), place)
+        for place, offer in enumerate(offers)
+        if (offer.kind, offer.is_multipart) == form
+    )
+    return max(rated, key=lambda found: found[1], default=(Offer(""), 0.0, 0))
 
 
 def _quality(ranges: Sequence[MediaType], offer: Offer) -> float:
@@ -90,14 +138,15 @@ def _quality(ranges: Sequence[MediaType], offer: Offer) -> float:
 
 def _specificity(wanted: MediaType, offer: Offer) -> tuple[int, ...] | None:
     """How closely `wanted` names `offer`, None when it does not cover it."""
-    names = {offer.kind.lower(), *offer.aliases}
+    asked = wanted.get("transfer-syntax")
+    names = {offer.kind.lower(), *offer.aliases, *(offer.aliases_with_syntax if asked else ())}
     if not offer.is_multipart:
         kind = _cover(wanted.kind, names)
         part: int | None = 0
     else:
         kind = _cover(wanted.kind, {MULTIPART})
         part = _cover(wanted.get("type").lower() or "*/*", names)
-    syntax = _syntax_cover(wanted.get("transfer-syntax"), offer.transfer_syntax_uid)
+    syntax = _syntax_cover(asked, offer.transfer_syntax_uid)
     if kind is None or part is None or syntax is None:
         return None
     return kind, part, syntax

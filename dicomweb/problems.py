@@ -8,6 +8,8 @@ import orjson
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 10
+CLIENT_GONE = 499
+"""No status of HTTP: the client went before its answer was ready, and counts like this in logs and metrics."""
 
 
 def problem_document(status: int, detail: str, correlation_id: str, **members: object) -> bytes:

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 import orjson
 from flask import Flask, Response, request
 
-from dicomweb.bodies import Stream, gather, json_array
+from dicomweb.bodies import Chunks, Stream, gather, json_array
 from dicomweb.context import correlation_id, origin
 from dicomweb.media import accepted
-from dicomweb.negotiate import choose_json
+from dicomweb.multipart import MultipartEncoder
+from dicomweb.negotiate import Offer, choose_document
+from dicomweb.paging import cursor_of, next_link
 from dicomweb.search_parameters import Search, Within, read_search
-from dicomweb.urls import ROOT, Urls, check_uids, instance_path, series_path, study_path
-from vna.model.identifiers import InstanceUids, Level
-from vna.model.query import JsonElement, Query, Record
+from dicomweb.urls import ROOT, Urls, check_uids
+from vna.config import WebConfig
+from vna.dicom.native_xml import write_xml
+from vna.model.identifiers import Level
+from vna.model.query import Page, SearchTimes, UrlParts
 from vna.services.query import QueryService
 
-_RETRIEVE_URL = "00081190"
-_MODALITIES_IN_STUDY = "00080061"
-_STUDY, _SERIES, _INSTANCE = "0020000D", "0020000E", "00080018"
+_AT_ONCE = 500
+"""Matches within a study that are answered from memory; more are streamed."""
 
 
 class Qido:
     """The search transactions."""
 
-    def __init__(self, query: QueryService, urls: Urls, max_results: int) -> None:
+    def __init__(self, query: QueryService, urls: Urls, settings: WebConfig) -> None:
         self._query = query
         self._urls = urls
-        self._max_results = max_results
+        self._max_results = settings.max_results
+        self._times = SearchTimes(settings.search_timeout, settings.count_timeout)
 
     def register(self, app: Flask) -> None:
         """Add the routes of PS3.18 table 10.6.1-1 to `app`."""
@@ -46,65 +49,94 @@ class Qido:
             app.add_url_rule(path, f"search {path}", self.search, defaults={"level": level})
 
     def search(self, level: Level, study: str = "", series: str = "") -> Response:
-        """The matches as a JSON array, empty when there are none."""
+        """The matches; as JSON an array, empty when there are none."""
         check_uids(study=study, series=series)
-        kind = choose_json(
+        kind = choose_document(
             accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
         )
-        search = read_search(list(request.args.items(multi=True)), level, Within(study, series))
-        objects, warnings = self._find(search)
-        body = Stream(gather(json_array(objects)), correlation_id())
-        response = Response(body, mimetype=kind)
-        for warning in warnings:
-            response.headers.add("Warning", f'299 vna "{warning}"')
+        parameters = list(request.args.items(multi=True))
+        search = read_search(parameters, level, Within(study, series))
+        if search.is_within_study and search.query.limit is None:
+            return self._whole(search, kind)
+        return self._page(search, parameters, kind)
+
+    def _whole(self, search: Search, kind: Offer) -> Response:
+        """All matches within a study: a client that does not page would miss images."""
+        url = self._url_parts()
+        few = replace(search.query, limit=_AT_ONCE)
+        page = self._query.page(few, url, self._times, origin())
+        if page.following is None:
+            return _respond(page.objects, kind, search.warnings, page.total)
+        found = self._query.objects(search.query, url, self._times.search, origin())
+        return _stream(found, kind, search.warnings, page.total)
+
+    def _page(self, search: Search, parameters: list[tuple[str, str]], kind: Offer) -> Response:
+        """As many matches as were asked for, at most `max_results`, and a link to the next ones."""
+        query, warnings = search.query, list(search.warnings)
+        limit = self._max_results if query.limit is None else min(query.limit, self._max_results)
+        page = self._query.page(
+            replace(query, limit=limit), self._url_parts(), self._times, origin()
+        )
+        if page.following is not None and (query.limit is None or query.limit > limit):
+            warnings.append(
+                f"The number of results exceeded the maximum of {limit} supported by the server. "
+                "Additional results can be requested."
+            )
+        response = _respond(page.objects, kind, warnings, page.total)
+        self._link(response, search, page, parameters)
         return response
 
-    def _find(self, search: Search) -> tuple[Iterator[bytes], list[str]]:
-        """The serialised matches, and what to tell of them.
+    def _link(
+        self, response: Response, search: Search, page: Page, parameters: list[tuple[str, str]]
+    ) -> None:
+        if page.following is None:
+            return
+        url = self._urls.root() + request.path.removeprefix(ROOT)
+        link = next_link(url, parameters, cursor_of(page.following, search.query))
+        if link is not None:
+            response.headers["Link"] = link
 
-        A search within a study is never cut: a client that does not page would miss images. Any
-        other is held back up to `max_results` matches, because a header must tell that it was cut.
-        """
-        query, cap = search.query, self._max_results
-        if search.is_within_study or (query.limit is not None and query.limit <= cap):
-            return self._objects(query), list(search.warnings)
-        objects = list(self._objects(replace(query, limit=cap + 1)))
-        if len(objects) <= cap:
-            return iter(objects), list(search.warnings)
-        cut = (
-            f"The number of results exceeded the maximum of {cap} supported by the server. "
-            "Additional results can be requested."
-        )
-        return itertools.islice(objects, cap), [*search.warnings, cut]
-
-    def _objects(self, query: Query) -> Iterator[bytes]:
-        studies = self._urls.studies()
-        return (serialise(record, studies) for record in self._query.find(query, origin()))
+    def _url_parts(self) -> UrlParts:
+        """What Retrieve URLs are made of, as it stands inside a string of JSON."""
+        studies = orjson.dumps(self._urls.studies()).decode()[1:-1]
+        return UrlParts(f"{studies}/", "/series/", "/instances/")
 
 
-def serialise(record: Record, studies_url: str) -> bytes:
-    """A match with its Retrieve URL (0008,1190).
-
-    Modalities in Study without a value is left out: viewers take its Value for granted.
-    """
-    attributes: dict[str, JsonElement] = dict(record.attributes)
-    if not attributes.get(_MODALITIES_IN_STUDY, {}).get("Value"):
-        attributes.pop(_MODALITIES_IN_STUDY, None)
-    attributes[_RETRIEVE_URL] = {"vr": "UR", "Value": [studies_url + _path(record)]}
-    return orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS)
-
-
-def _path(record: Record) -> str:
-    study, series, instance = (_uid(record, key) for key in (_STUDY, _SERIES, _INSTANCE))
-    match record.level:
-        case Level.STUDY:
-            return study_path(study)
-        case Level.SERIES:
-            return series_path(study, series)
-        case _:
-            return instance_path(InstanceUids(study, series, instance))
+def _respond(
+    objects: list[bytes], kind: Offer, warnings: Iterable[str], total: int | None
+) -> Response:
+    if not kind.is_multipart:
+        response = Response(b"[" + b",".join(objects) + b"]", mimetype=kind.kind)
+    elif objects:
+        response = _as_xml(iter(objects), kind)
+    else:
+        response = Response(status=204)
+    return _noted(response, warnings, total)
 
 
-def _uid(record: Record, key: str) -> str:
-    values = record.attributes.get(key, {}).get("Value")
-    return str(values[0]) if isinstance(values, list) and values else ""
+def _stream(objects: Chunks, kind: Offer, warnings: Iterable[str], total: int | None) -> Response:
+    if kind.is_multipart:
+        return _noted(_as_xml(objects, kind), warnings, total)
+    body = Stream(gather(json_array(objects)), correlation_id())
+    return _noted(Response(body, mimetype=kind.kind), warnings, total)
+
+
+def _as_xml(objects: Iterable[bytes], kind: Offer) -> Response:
+    """A part with a Native DICOM Model (PS3.19 A.1) for each match."""
+    encoder = MultipartEncoder(kind.kind)
+
+    def pieces() -> Chunks:
+        for item in objects:
+            yield encoder.begin(kind.kind) + write_xml(orjson.loads(item))
+        yield encoder.end()
+
+    body = Stream(gather(pieces()), correlation_id())
+    return Response(body, content_type=encoder.content_type)
+
+
+def _noted(response: Response, warnings: Iterable[str], total: int | None) -> Response:
+    for warning in warnings:
+        response.headers.add("Warning", f'299 vna "{warning}"')
+    if total is not None:
+        response.headers["X-Total-Count"] = str(total)
+    return response

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dicomweb.errors import BadRequest
+from dicomweb.paging import CURSOR, position_of
 from vna.dicom.attributes import lookup
 from vna.dicom.matching import attribute_name
 from vna.dicom.query_keys import QueryKeys, keys_of_parameters
+from vna.dicom.timezones import TIMEZONE_OFFSET_FROM_UTC, asked_offset
 from vna.errors import InvalidQuery
 from vna.model.identifiers import Level
 from vna.model.query import Filter, Query, SingleValue
@@ -21,6 +23,8 @@ CONTROL = frozenset(
     {
         "accept",
         "charset",
+        "combineddatetimematching",
+        "cursor",
         "emptyvaluematching",
         "fuzzymatching",
         "includefield",
@@ -53,6 +57,10 @@ _INSTANCE = frozenset(
 )
 
 _MAX_NUMBER = 2**31 - 1
+MAX_KEYS = 200
+"""Matching keys of one search: each is a condition that Postgres has to plan for."""
+MAX_INCLUDED = 2000
+"""Attributes that includefield may name: each match repeats them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,13 @@ class Search:
 def read_search(parameters: Iterable[tuple[str, str]], level: Level, within: Within) -> Search:
     """The search behind decoded parameters. Raises BadRequest, InvalidQuery naming the fault."""
     keys, control = _divide(parameters)
-    matched = keys_of_parameters(keys)
+    if len(keys) > MAX_KEYS:
+        raise InvalidQuery(f"more than {MAX_KEYS} matching keys; ask for less at a time")
+    matched = keys_of_parameters(
+        keys,
+        combine_datetime=_is_true(control, "combineddatetimematching"),
+        match_empty=_is_true(control, "emptyvaluematching"),
+    )
     query = Query(
         level=level,
         filters=(*_path_filters(within), *matched.filters),
@@ -83,8 +97,14 @@ def read_search(parameters: Iterable[tuple[str, str]], level: Level, within: Wit
         limit=_number("limit", control),
         offset=_number("offset", control) or 0,
         fuzzy=_is_true(control, "fuzzymatching"),
+        utc_offset=_utc_offset(keys),
     )
-    return Search(query, tuple(_warnings(matched, control)), bool(within.study_instance_uid))
+    cursor = control.get(CURSOR, [""])[-1]
+    if cursor:
+        query = replace(query, after=position_of(cursor, query))
+        if query.offset:
+            raise BadRequest("cursor and offset exclude each other")
+    return Search(query, tuple(_warnings(matched)), bool(within.study_instance_uid))
 
 
 def _divide(
@@ -113,6 +133,8 @@ def _return_tags(
 ) -> frozenset[int] | None:
     """The tags of an answer, None for all; of higher levels only what the path leaves open."""
     names = [name.strip() for text in included for name in text.split(",") if name.strip()]
+    if len(names) > MAX_INCLUDED:
+        raise InvalidQuery(f"includefield names more than {MAX_INCLUDED} attributes; all is a word")
     if any(name.lower() == "all" for name in names):
         return None
     tags = set(matched.return_tags)
@@ -137,6 +159,14 @@ def _included(name: str) -> int:
     return found[0]
 
 
+def _utc_offset(keys: Iterable[tuple[str, str]]) -> int | None:
+    """The clocks by which dates and times are meant, and shown (PS3.4 C.2.2.2.1.3), in minutes."""
+    for name, value in keys:
+        if value.strip() and lookup(name) == (TIMEZONE_OFFSET_FROM_UTC, "SH"):
+            return asked_offset({"vr": "SH", "Value": [value]})
+    return None
+
+
 def _number(name: str, control: Mapping[str, list[str]]) -> int | None:
     values = control.get(name)
     if not values or not values[-1].strip():
@@ -147,10 +177,7 @@ def _number(name: str, control: Mapping[str, list[str]]) -> int | None:
     return min(int(text[:20]), _MAX_NUMBER)
 
 
-def _warnings(matched: QueryKeys, control: Mapping[str, list[str]]) -> Iterable[str]:
-    for name in ("emptyvaluematching", "multiplevaluematching"):
-        if _is_true(control, name):
-            yield f"The {name} parameter is not supported and has been ignored."
+def _warnings(matched: QueryKeys) -> Iterable[str]:
     if matched.ignored:
         names = ", ".join(attribute_name(tag) for tag in matched.ignored)
         yield f"These attributes cannot be matched and have been ignored: {names}."

@@ -2,50 +2,76 @@
 
 from __future__ import annotations
 
-import io
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import cast
 
 from flask import Flask, Response, request
 
-from dicomweb.bodies import Chunks, Reader, Stream, conditional, read_chunks
+from dicomweb.archives import ZippedFile, wants_directory, zip_chunks
+from dicomweb.bodies import Chunks, Stream, conditional
+from dicomweb.bulk_resources import BulkResources
 from dicomweb.context import correlation_id, origin
-from dicomweb.media import DICOM, MediaType, accepted
+from dicomweb.file_span import Pieces, sends_spans
+from dicomweb.media import DICOM, OCTET_STREAM, ZIP, accepted
 from dicomweb.metadata import selection
 from dicomweb.multipart import MultipartEncoder
-from dicomweb.negotiate import Offer, choose, instance_offers
+from dicomweb.negotiate import Offer, choose_alike, instance_offers
 from dicomweb.urls import ROOT, Urls, check_uids, instance_path
-from vna.dicom.part10 import file_meta
-from vna.dicom.syntaxes import can_transcode
 from vna.errors import NotFound, VnaError
+from vna.interrupts import interruptible
 from vna.model.identifiers import Origin
 from vna.model.instances import StoredInstance
-from vna.services.pixels import PixelService
+from vna.services.delivery import Delivered, DeliveryService, Opened, Selected
 from vna.services.retrieve import RetrieveService
 
 log = logging.getLogger(__name__)
 
+_BULK_DATA = Offer(OCTET_STREAM, is_multipart=True)
+"""What the resource stood for before it had others for its bulk data (PS3.18 10.4.4)."""
+
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """An instance and the transfer syntax in which the client gets it."""
+class Shipment:
+    """Instances, by stored transfer syntax how they are given, the URL of all studies, who takes
+    them, and how many were sent of each study; `spans`: whether the server sends parts of files.
+    """
 
-    instance: StoredInstance
-    transfer_syntax_uid: str
+    selected: Selected
+    offers: Mapping[str, Offer]
+    studies: str
+    to: Origin
+    sent: Counter[str] = field(default_factory=Counter)
+    spans: bool = False
 
-    @property
-    def is_stored(self) -> bool:
-        """Whether the stored bytes are what is wanted."""
-        return self.transfer_syntax_uid == self.instance.transfer_syntax_uid
+    def syntax(self, instance: StoredInstance) -> str:
+        """The transfer syntax in which `instance` is sent."""
+        return self.offers[instance.transfer_syntax_uid].transfer_syntax_uid
+
+    def part_type(self, instance: StoredInstance) -> str:
+        """The Content-Type of `instance`."""
+        return f"{DICOM}; transfer-syntax={self.syntax(instance)}"
+
+    def head(self, encoder: MultipartEncoder, instance: StoredInstance) -> bytes:
+        """What stands before `instance` in a multipart answer."""
+        location = self.studies + instance_path(instance.uids)
+        return encoder.begin(self.part_type(instance), content_location=location)
 
 
 class Wado:
     """The retrieve transactions for whole instances: stored bytes, transcoded only when asked."""
 
-    def __init__(self, retrieve: RetrieveService, pixels: PixelService, urls: Urls) -> None:
-        self._retrieve = retrieve
-        self._pixels = pixels
+    def __init__(
+        self,
+        retrieve: RetrieveService,
+        delivery: DeliveryService,
+        bulk: BulkResources,
+        urls: Urls,
+    ) -> None:
+        self._retrieve, self._delivery, self._bulk = retrieve, delivery, bulk
         self._urls = urls
 
     def register(self, app: Flask) -> None:
@@ -58,101 +84,121 @@ class Wado:
     def instances(self, study: str, series: str = "", instance: str = "") -> Response:
         """Every instance that the path names; one alone also as a single part."""
         check_uids(study=study, series=series, instance=instance)
-        found = self._retrieve.select(selection(study, series, instance))
-        if not found:
+        selected = self._delivery.select(selection(study, series, instance))
+        if not len(selected):
             raise NotFound(f"the archive has nothing at {request.path}")
         ranges = accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
-        is_single = len(found) == 1
-        offers = {uid: _choose(ranges, uid, is_single) for uid in _syntaxes(found)}
-        wanted = [
-            Wanted(item, offers[item.transfer_syntax_uid].transfer_syntax_uid) for item in found
+        is_single = len(selected) == 1
+        stored = [self._delivery.syntaxes(uid) for uid in selected.syntaxes]
+        groups = [
+            [*instance_offers(syntaxes, single_part=is_single), _BULK_DATA] for syntaxes in stored
         ]
+        offers = choose_alike(ranges, groups)
+        if offers[0] is _BULK_DATA:
+            return self._bulk.values(study, series, instance, only_pixels=False)
+        by_syntax = dict(zip(selected.syntaxes, offers, strict=True))
+        shipment = Shipment(
+            selected, by_syntax, self._urls.studies(), origin(), spans=sends_spans()
+        )
+        if offers[0].kind == ZIP:
+            is_directory = wants_directory(ranges, request.args.get("dicomdir", ""))
+            return self._zip(shipment, is_directory=is_directory)
         if not is_single:
-            return self._multipart(wanted)
-        offer = offers[found[0].transfer_syntax_uid]
-        respond = self._multipart if offer.is_multipart else self._single
-        return conditional(found[0].object_digest.value[:32], str(offer), lambda: respond(wanted))
+            return self._several(shipment)
+        return self._only(shipment, offers[0])
 
-    def _single(self, wanted: Sequence[Wanted]) -> Response:
-        reader, length = self._open(wanted[0])
-        chunks = self._delivered([(b"", wanted[0])], reader, b"", origin())
-        response = Response(Stream(chunks, correlation_id()))
-        response.content_type = _part_type(wanted[0])
-        response.content_length = length
+    def _only(self, shipment: Shipment, offer: Offer) -> Response:
+        instance = next(iter(shipment.selected), None)
+        if instance is None:
+            raise NotFound(f"the archive has nothing at {request.path}")
+        respond = self._part if offer.is_multipart else self._single
+        etag = instance.object_digest.value[:32]
+        return conditional(etag, str(offer), lambda: respond(shipment, instance))
+
+    def _single(self, shipment: Shipment, instance: StoredInstance) -> Response:
+        opened = self._open(shipment, instance)
+        chunks = self._audited(_whole(b"", opened, b"", (shipment, instance)), shipment)
+        return _streamed(chunks, shipment.part_type(instance), opened.length)
+
+    def _part(self, shipment: Shipment, instance: StoredInstance) -> Response:
+        encoder = MultipartEncoder(DICOM)
+        head, end = shipment.head(encoder, instance), encoder.end()
+        opened = self._open(shipment, instance)
+        length = opened.length + len(head) + len(end) if opened.length >= 0 else -1
+        chunks = self._audited(_whole(head, opened, end, (shipment, instance)), shipment)
+        return _streamed(chunks, encoder.content_type, length)
+
+    def _several(self, shipment: Shipment) -> Response:
+        encoder = MultipartEncoder(DICOM)
+        chunks = self._audited(self._parts(encoder, shipment), shipment)
+        return _streamed(chunks, encoder.content_type)
+
+    def _parts(self, encoder: MultipartEncoder, shipment: Shipment) -> Pieces:
+        for instance in shipment.selected:
+            opened = self._open(shipment, instance)
+            head = shipment.head(encoder, instance)
+            yield from _whole(head, opened, b"", (shipment, instance))
+        yield encoder.end()
+
+    def _open(self, shipment: Shipment, instance: StoredInstance) -> Delivered | Opened:
+        """The kernel sends what lies in a file, where the server can ask it to."""
+        open_it = self._delivery.pieces if shipment.spans else self._delivery.open
+        return open_it(instance, shipment.syntax(instance))
+
+    def _zip(self, shipment: Shipment, *, is_directory: bool) -> Response:
+        describe = self._delivery.attributes if is_directory else None
+        chunks = self._audited(zip_chunks(self._files(shipment), describe), shipment)
+        response = _streamed(chunks, ZIP)
+        response.headers["Content-Disposition"] = 'attachment; filename="dicom.zip"'
         return response
 
-    def _multipart(self, wanted: Sequence[Wanted]) -> Response:
-        encoder, studies = MultipartEncoder(DICOM), self._urls.studies()
-        parts = [
-            (
-                encoder.begin(
-                    _part_type(item),
-                    content_location=studies + instance_path(item.instance.uids),
-                ),
-                item,
-            )
-            for item in wanted
-        ]
-        reader, length = self._open(wanted[0])
-        chunks = self._delivered(parts, reader, encoder.end(), origin())
-        response = Response(Stream(chunks, correlation_id()))
-        response.content_type = encoder.content_type
-        if len(parts) == 1:  # of more, some may get another file meta when they are opened
-            response.content_length = len(parts[0][0]) + length + len(encoder.end())
-        return response
+    def _files(self, shipment: Shipment) -> Iterator[ZippedFile]:
+        for instance in shipment.selected:
+            syntax = shipment.syntax(instance)
+            opened = self._delivery.open(instance, syntax)
+            chunks = cast("Chunks", _whole(b"", opened, b"", (shipment, instance)))
+            yield ZippedFile(instance, syntax, opened.length, chunks)
 
-    def _delivered(
-        self, parts: Sequence[tuple[bytes, Wanted]], first: Reader, end: bytes, to: Origin
-    ) -> Chunks:
-        """The bytes of `parts`, the first already opened; what was sent whole is audited."""
-        sent: list[StoredInstance] = []
-        reader: Reader | None = first
+    def _audited(self, chunks: Pieces, shipment: Shipment) -> Pieces:
+        """`chunks`; what was sent whole is audited, whatever ends them. HEAD sends nothing."""
+        if request.method == "HEAD":
+            return chunks
+        return self._counted(chunks, shipment)
+
+    def _counted(self, chunks: Pieces, shipment: Shipment) -> Pieces:
         try:
-            for head, wanted in parts:
-                if reader is None:
-                    reader, _ = self._open(wanted)
-                opened, reader = reader, None
-                if head:
-                    yield head
-                yield from read_chunks(opened)
-                sent.append(wanted.instance)
-            if end:
-                yield end
+            with closing(chunks):
+                yield from chunks
         finally:
-            first.close()
-            self._record(sent, to)
+            self._record(shipment)
 
-    def _open(self, wanted: Wanted) -> tuple[Reader, int]:
-        instance = wanted.instance
-        if wanted.is_stored:
-            return self._retrieve.open_part10(instance)
-        data = file_meta(
-            instance.sop_class_uid, instance.uids.sop_instance_uid, wanted.transfer_syntax_uid
-        ) + self._pixels.dataset_as(instance, wanted.transfer_syntax_uid)
-        return io.BytesIO(data), len(data)
-
-    def _record(self, sent: Sequence[StoredInstance], to: Origin) -> None:
+    def _record(self, shipment: Shipment) -> None:
         """The bytes are gone: that the audit trail does not answer can only be logged."""
         try:
-            self._retrieve.record_retrieved(sent, to)
+            with interruptible(None):
+                self._retrieve.record_delivered(shipment.sent, shipment.to)
         except VnaError as exc:
             log.error(  # noqa: TRY400 – the message says all
-                "retrieve not audited: %s", exc, extra={"correlation": to.correlation_id}
+                "retrieve not audited: %s", exc, extra={"correlation": shipment.to.correlation_id}
             )
 
 
-def _choose(ranges: Sequence[MediaType], stored_syntax: str, is_single: bool) -> Offer:
-    return choose(
-        ranges,
-        instance_offers(
-            stored_syntax, single_part=is_single, transcodable=can_transcode(stored_syntax)
-        ),
-    )
+def _whole(
+    head: bytes, opened: Delivered | Opened, end: bytes, sending: tuple[Shipment, StoredInstance]
+) -> Pieces:
+    """An instance between `head` and `end`, counted when its last byte has been taken."""
+    shipment, instance = sending
+    with closing(opened.chunks):
+        if head:
+            yield head
+        yield from opened.chunks
+    shipment.sent[instance.uids.study_instance_uid] += 1
+    if end:
+        yield end
 
 
-def _syntaxes(instances: Sequence[StoredInstance]) -> set[str]:
-    return {instance.transfer_syntax_uid for instance in instances}
-
-
-def _part_type(wanted: Wanted) -> str:
-    return f"{DICOM}; transfer-syntax={wanted.transfer_syntax_uid}"
+def _streamed(chunks: Pieces, content_type: str, length: int = -1) -> Response:
+    response = Response(Stream(chunks, correlation_id()), content_type=content_type)
+    if length >= 0:
+        response.content_length = length
+    return response

@@ -14,15 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from gunicorn import util
+from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
 from dicomweb.connection import Connection, TimedSocket
+from dicomweb.file_span import SENDS_SPANS
+from dicomweb.hangups import Hangups
 from dicomweb.lanes import Lanes
 from dicomweb.refusals import overloaded, refusal, refuse_error
 from dicomweb.request_head import MAX_HEAD_BYTES, Lane
+from dicomweb.sending import GatewayResponse
 from vna.config import load_config
+from vna.errors import VnaError
+from vna.interrupts import Interrupt, interruptible
 
 PROBE_THREADS = 2
+LINGER = 0.002
+"""Seconds in which a thread waits for the next request of the client that it has just answered."""
 STOP_LINGER = 2.0
 """Seconds that a stopping worker waits for a request a client may be sending already."""
 PART_LINGER = 2.0
@@ -41,6 +49,7 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     Uploads, answers and probes have places of their own (`threads`, `threads`, PROBE_THREADS), so
     that stalled uploads or slow readers stop neither the others nor a health check. Every wait for
     a client ends: that for a head, for the next bytes of a body, for room to send, and for a place.
+    What is answered is called off when the client closes its connection; what is uploaded is not.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -51,11 +60,27 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         )
         self._deadlines: dict[Connection, float] = {}
         self._patience = 60.0
+        self._hangups: Hangups | None = None
+        self._next_notice = 0.0
 
     def init_process(self) -> None:
         """Called by gunicorn in the new process."""
         self._patience = read_timeout(os.environ)
         super().init_process()
+
+    def run(self) -> None:
+        """Called by gunicorn: serve until told to stop."""
+        self._hangups = hangups = Hangups()
+        self.poller.register(hangups.fileno(), selectors.EVENT_READ, lambda _: hangups.notice())
+        super().run()
+        hangups.close()
+
+    def notify(self) -> None:
+        """Called by gunicorn twice for a request: once a second is enough to be known to be alive."""
+        now = time.monotonic()
+        if now >= self._next_notice:
+            self._next_notice = now + 1.0
+            super().notify()
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
         """A thread for every place of every lane."""
@@ -76,11 +101,15 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             return
         sock = TimedSocket.adopt(accepted, self._patience)
         self.nr_conns += 1
-        self._await_head(Connection(self.cfg, sock, address, listener.getsockname()))
+        # Where the client has come to: a listener on every address could not tell.
+        self._await_head(Connection(self.cfg, sock, address, sock.getsockname()))
 
     def _await_head(self, conn: Connection) -> None:
         conn.read_ahead()
         conn.sock.settimeout(0)
+        if conn.head.is_too_long:
+            self._refuse(conn, refusal(431, f"the head exceeds {MAX_HEAD_BYTES} bytes"))
+            return
         if conn.head.is_complete:
             self._begin(conn)
             return
@@ -113,21 +142,65 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     def _begin(self, conn: Connection) -> None:
         conn.lane = conn.head.lane()
         if self._lanes.enter(conn.lane, conn, time.monotonic() + self._patience):
-            self.enqueue_req(conn)
+            self._serve(conn)
+
+    def _serve(self, conn: Connection) -> None:
+        conn.interrupt = None
+        if conn.lane is Lane.ANSWER and self._hangups is not None:
+            conn.interrupt = Interrupt()
+            self._hangups.watch(conn.sock, conn.interrupt)
+        self.enqueue_req(conn)
+
+    def handle(self, conn: Connection) -> bool:
+        """Called by gunicorn in a thread: answers the requests of a client as long as one follows the other
+        at once; whether more may come. To wait in the thread for a moment costs less than to wake two.
+        """
+        while super().handle(conn):
+            if not self.alive or self._lanes.is_crowded(conn.lane) or not conn.await_next(LINGER):
+                return True
+        return False
 
     def handle_request(self, req: Any, conn: Connection) -> bool:
         """Called by gunicorn in a thread: answers one request; whether another may follow."""
         try:
-            return bool(super().handle_request(req, conn))
+            with interruptible(conn.interrupt):
+                return self._answer(req, conn)
         except TimeoutError:
             self.log.info("a client stopped reading or sending; its connection is closed")
             return False
 
+    def _answer(self, req: Any, conn: Connection) -> bool:
+        response, environ = wsgi.create(
+            req, conn.sock, conn.client, conn.server, self.cfg, response_class=GatewayResponse
+        )
+        environ["wsgi.multithread"] = True
+        environ[SENDS_SPANS] = True
+        if not self.alive or not self.cfg.keepalive:
+            response.force_close()
+        body = self.wsgi(environ, response.start_response)
+        try:
+            for piece in body:
+                response.write(piece)
+            response.close()
+        except TimeoutError:
+            raise
+        except Exception as exc:
+            if not response.headers_sent:
+                raise
+            if not isinstance(exc, (OSError, VnaError)):  # of these the log tells already
+                self.log.exception("an answer was broken off")
+            return False
+        finally:
+            body.close()
+        return not response.should_close()
+
     def finish_request(self, conn: Connection, future: Future[bool]) -> None:
         """Called by gunicorn in the main thread when a request has been served."""
+        if self._hangups is not None:
+            self._hangups.forget(conn.sock)
         following = self._lanes.leave(conn.lane)
         if following is not None:
-            self.enqueue_req(following)
+            self._serve(following)
         failed = future.cancelled() or future.exception() is not None
         if failed or not future.result():
             self._part(conn)

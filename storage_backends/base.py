@@ -49,6 +49,15 @@ class ObjectInfo:
     modified: float
 
 
+@dataclass(frozen=True, slots=True)
+class FileSpan:
+    """`length` bytes of the open file `fd` from `offset` on."""
+
+    fd: int
+    offset: int
+    length: int
+
+
 class ObjectReader(Protocol):
     """A readable stream over exactly the bytes asked for; close it, or use it as a context."""
 
@@ -100,6 +109,24 @@ class StorageBackend(Protocol):
     def close(self) -> None:
         """Release connections and handles; a second call does nothing."""
         ...
+
+
+@runtime_checkable
+class SupportsSpan(Protocol):
+    """A reader whose bytes may lie in a file of this machine, where the kernel can send them from."""
+
+    def span(self) -> FileSpan | None:
+        """All that was not read yet, and counts as read then; None where it lies in no file.
+
+        The descriptor is the reader's: it is open until that is closed. Who uses the span finds the file too short
+        where its bytes were cut off meanwhile.
+        """
+        ...
+
+
+def span_of(reader: ObjectReader) -> FileSpan | None:
+    """What `reader` has left as a part of a file, None where it can't tell."""
+    return reader.span() if isinstance(reader, SupportsSpan) else None
 
 
 @runtime_checkable

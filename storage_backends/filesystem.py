@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from storage_backends.base import Digest, ObjectInfo, ObjectReader, resolve_range
+from storage_backends.base import Digest, FileSpan, ObjectInfo, ObjectReader, resolve_range
 from storage_backends.beneath import open_below
 from storage_backends.digests import Hasher, check_digest, new_hasher
 from storage_backends.direct import write_all
@@ -207,6 +207,14 @@ class FileReader:
                 data += more
         self._position += len(data)
         return data
+
+    def span(self) -> FileSpan:
+        """See SupportsSpan.span."""
+        if self._fd < 0:
+            raise ValueError("span of a closed object")
+        span = FileSpan(self._fd, self._position, self._end - self._position)
+        self._position = self._end
+        return span
 
     def close(self) -> None:
         """Release the descriptor; a second call does nothing."""

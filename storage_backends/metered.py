@@ -8,7 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
-from storage_backends.base import Digest, ObjectInfo, ObjectReader, StorageBackend, SupportsAdopt
+from storage_backends.base import (
+    Digest,
+    FileSpan,
+    ObjectInfo,
+    ObjectReader,
+    StorageBackend,
+    SupportsAdopt,
+    span_of,
+)
 
 Observe = Callable[[str, float, int, str], object]
 """Called with operation, seconds, bytes moved, and the error's class name ("" for success)."""
@@ -143,6 +151,12 @@ class _MeteredReader:
             self._seconds += time.perf_counter() - started
         self._bytes += len(data)
         return data
+
+    def span(self) -> FileSpan | None:
+        """As the inner reader's; its bytes count as read."""
+        found = span_of(self._reader)
+        self._bytes += found.length if found is not None else 0
+        return found
 
     def close(self) -> None:
         """Close the inner reader and report."""

@@ -10,10 +10,12 @@ from typing import BinaryIO, Self, TypeVar, cast
 
 from storage_backends.base import (
     Digest,
+    FileSpan,
     ObjectInfo,
     ObjectReader,
     StorageBackend,
     SupportsAdopt,
+    span_of,
 )
 from storage_backends.digests import new_hasher
 from storage_backends.errors import BackendFull, ObjectExists, StorageError
@@ -178,6 +180,14 @@ class _ResumingReader:
                 if self._left is not None:
                     self._left -= len(data)
                 return data
+
+    def span(self) -> FileSpan | None:
+        """As the inner reader's."""
+        found = span_of(self._reader)
+        if found is not None:
+            self._position += found.length
+            self._left = 0
+        return found
 
     def close(self) -> None:
         """Close the inner reader."""

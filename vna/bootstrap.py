@@ -21,6 +21,7 @@ from vna.bootstrap_database import database_of, prepare_data_dir
 from vna.config import Config
 from vna.errors import ConfigError
 from vna.index.audit import PostgresAuditLog
+from vna.index.changes import ChangeIndex
 from vna.index.commitments import CommitmentIndex
 from vna.index.commitments_asked import AskedCommitmentIndex
 from vna.index.database import Database
@@ -29,16 +30,26 @@ from vna.index.instances import InstanceIndex
 from vna.index.jobs import JobQueue
 from vna.index.kept_objects import KeptObjectIndex
 from vna.index.search import SearchIndex
+from vna.index.trash import TrashIndex
 from vna.index.upgrade import upgrade
+from vna.services.anonymizing import AnonymizingService
 from vna.services.asked_commitment import AskedCommitmentService
+from vna.services.changes import ChangeService
 from vna.services.commitment import CommitmentService
+from vna.services.decoders import Decoders
+from vna.services.delivery import DeliveryService
+from vna.services.encapsulated import DocumentService
+from vna.services.frames import FrameService
 from vna.services.health import HealthService
 from vna.services.metadata import MetadataService
+from vna.services.piecewise import PiecewiseConversion
 from vna.services.pixels import PixelService
 from vna.services.query import QueryService
+from vna.services.rendering import RenderService, RenderSettings
 from vna.services.retrieve import RetrieveService
 from vna.services.storage import ObjectStore
 from vna.services.store import StoreService
+from vna.services.trash import TrashService
 from vna.spool import Spool
 
 VOLATILE = "memory"
@@ -52,8 +63,16 @@ class Archive:
     store: StoreService
     query: QueryService
     retrieve: RetrieveService
+    decoders: Decoders
     pixels: PixelService
+    frames: FrameService
+    delivery: DeliveryService
+    rendering: RenderService
+    documents: DocumentService
+    anonymizing: AnonymizingService
     metadata: MetadataService
+    trash: TrashService
+    changes: ChangeService
     health: HealthService
     commitments: CommitmentService
     asked_commitments: AskedCommitmentService
@@ -68,6 +87,7 @@ class Archive:
     def close(self) -> None:
         """Release database, storage and the hold on an embedded Postgres."""
         self.commitments.close()
+        self.decoders.close()
         self.database.close()
         self.spool.close()
         self.objects.close()
@@ -111,14 +131,27 @@ def _assemble(
     spool: Spool,
 ) -> Archive:
     index, audit, jobs = InstanceIndex(database), PostgresAuditLog(database), JobQueue(database)
-    retrieve = RetrieveService(index, objects, audit)
+    retrieve, decoders = RetrieveService(index, objects, audit), Decoders(config.decoding)
+    max_bytes = config.archive.max_transcode_bytes
+    pixels = PixelService(retrieve, max_bytes, decoders)
+    piecewise = PiecewiseConversion(retrieve, decoders, max_bytes)
+    delivery = DeliveryService(retrieve, pixels, piecewise)
+    frames = FrameService(retrieve, pixels, decoders, max_bytes)
     return Archive(
         config=config,
         store=StoreService(index, objects, spool, audit, config.archive.issuer_of_patient_id),
         query=QueryService(SearchIndex(database, config.archive.timezone), config.archive.timezone),
         retrieve=retrieve,
-        pixels=PixelService(retrieve, config.archive.max_transcode_bytes),
+        decoders=decoders,
+        pixels=pixels,
+        frames=frames,
+        delivery=delivery,
+        rendering=RenderService(retrieve, frames, decoders, _rendering(config)),
+        documents=DocumentService(retrieve, max_bytes),
+        anonymizing=AnonymizingService(delivery, decoders, max_bytes),
         metadata=MetadataService(index, retrieve, config.web.metadata_cache_bytes),
+        trash=TrashService(TrashIndex(database), objects, config.trash.keep_days),
+        changes=ChangeService(ChangeIndex(database)),
         health=HealthService(database, objects),
         commitments=CommitmentService(
             CommitmentIndex(database, jobs),
@@ -134,6 +167,13 @@ def _assemble(
         objects=objects,
         spool=spool,
         embedded=embedded,
+    )
+
+
+def _rendering(config: Config) -> RenderSettings:
+    web = config.web
+    return RenderSettings(
+        web.rendered_cache_bytes, web.rendered_max_pixels, config.archive.max_transcode_bytes
     )
 
 

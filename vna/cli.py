@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import os
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,11 @@ import click
 import orjson
 
 from vna import __version__
-from vna.config import Config, load_config
+from vna.cli_common import common as _common
+from vna.cli_common import load as _load
+from vna.cli_trash import trash
+from vna.config import Config
 from vna.errors import ConfigError, VnaError
-from vna.logs import configure_logging
 
 EXIT_FAILURES = 1
 EXIT_USAGE = 2
@@ -32,44 +32,6 @@ class VnaGroup(click.Group):
         except VnaError as exc:
             click.echo(f"vna: {exc}", err=True)
             ctx.exit(EXIT_USAGE if isinstance(exc, ConfigError) else EXIT_FAILURES)
-
-
-def _environment(options: Mapping[str, object]) -> dict[str, str]:
-    """The configuration variables that say what the options say, for this process and its children."""
-    names = {
-        "data_dir": ("VNA__ARCHIVE__DATA_DIR",),
-        "ae_title": ("VNA__ARCHIVE__AE_TITLE",),
-        "host": ("VNA__DIMSE__HOST", "VNA__WEB__HOST"),
-        "dicom_port": ("VNA__DIMSE__PORT",),
-        "http_port": ("VNA__WEB__PORT",),
-    }
-    variables = {
-        name: str(options[option])
-        for option, targets in names.items()
-        for name in targets
-        if options.get(option) is not None
-    }
-    if options.get("config") is not None:
-        variables["VNA_CONFIG"] = str(options["config"])
-    return variables
-
-
-def _load(options: Mapping[str, object]) -> tuple[Config, dict[str, str]]:
-    variables = _environment(options)
-    environment = {**os.environ, **variables}
-    path = environment.get("VNA_CONFIG")
-    config = load_config(Path(path) if path else None, environment)
-    configure_logging(config.log)
-    return config, variables
-
-
-def _common(command: Callable[..., None]) -> Callable[..., None]:
-    command = click.option(
-        "--data-dir", type=click.Path(path_type=Path), help="Where everything is kept."
-    )(command)
-    return click.option(
-        "--config", type=click.Path(path_type=Path), help="TOML file; see config/vna.toml."
-    )(command)
 
 
 @click.group(cls=VnaGroup)
@@ -97,6 +59,9 @@ def serve(role: str, **options: object) -> None:
     from vna.serve import serve as run
 
     sys.exit(run(config, role, variables))
+
+
+main.add_command(trash)
 
 
 @main.command("import")
@@ -229,6 +194,7 @@ def doctor(**options: object) -> None:
         counts = dataclasses.asdict(archive.index.counts())
         counts |= {f"jobs {row.state} {row.name}": row.count for row in archive.jobs.counts()}
         counts["commitments not reported"] = len(archive.commitments.open())
+        counts["in the trash"] = sum(entry.instances for entry in archive.trash.entries())
     click.echo("\n".join(f"{name:10} {state}" for name, state in health.items()))
     click.echo("\n".join(f"{name:10} {count}" for name, count in counts.items()))
     sys.exit(0 if set(health.values()) == {"ok"} else EXIT_FAILURES)

@@ -12,6 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from vna.config_checks import check_ae_title, check_dimse, check_port
+from vna.config_decoding import DecodingConfig
 from vna.config_dimse import (
     DestinationConfig,
     DimseConfig,
@@ -20,15 +21,18 @@ from vna.config_dimse import (
     TlsConfig,
 )
 from vna.config_jobs import CommitmentConfig, JobsConfig
+from vna.config_trash import ChangesConfig, TrashConfig
 from vna.config_values import build, merge, read_environment
 from vna.config_web import WebConfig, check_web
 from vna.errors import ConfigError
 
 __all__ = [
     "ArchiveConfig",
+    "ChangesConfig",
     "CommitmentConfig",
     "Config",
     "DatabaseConfig",
+    "DecodingConfig",
     "DestinationConfig",
     "DimseConfig",
     "IdentityConfig",
@@ -38,6 +42,7 @@ __all__ = [
     "SpoolConfig",
     "StorageConfig",
     "TlsConfig",
+    "TrashConfig",
     "WebConfig",
     "check_exposure",
     "load_config",
@@ -111,6 +116,9 @@ class Config:
     web: WebConfig = field(default_factory=WebConfig)
     commitment: CommitmentConfig = field(default_factory=CommitmentConfig)
     jobs: JobsConfig = field(default_factory=JobsConfig)
+    trash: TrashConfig = field(default_factory=TrashConfig)
+    changes: ChangesConfig = field(default_factory=ChangesConfig)
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
     database: DatabaseConfig = field(default_factory=DatabaseConfig)
     spool: SpoolConfig = field(default_factory=SpoolConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
@@ -182,15 +190,29 @@ _MINIMUM: tuple[tuple[str, float, tuple[str, ...]], ...] = (
     ("dimse", 1, ("operations_window", "slowest_rate")),
     ("dimse", 0.001, ("artim_timeout", "idle_timeout", "message_timeout", "connect_timeout")),
     ("dimse", 4096, ("max_pdu_length",)),
-    ("web", 0, ("workers", "drain_timeout", "metadata_cache_bytes")),
-    ("web", 1, ("threads", "max_results")),
-    ("web", 0.001, ("read_timeout",)),
+    ("web", 0, ("workers", "drain_timeout", "count_timeout", "metadata_cache_bytes")),
+    ("web", 0, ("metadata_settle_seconds", "max_body_bytes", "max_requests_per_client")),
+    ("web", 0, ("max_request_rate", "least_upload_rate", "rendered_cache_bytes")),
+    ("web", 1, ("threads", "max_results", "max_metadata_bytes", "rendered_max_pixels")),
+    (
+        "web",
+        0.001,
+        (
+            "read_timeout",
+            "search_timeout",
+        ),
+    ),
     ("commitment", 0.001, ("hold_time", "retry_delay", "max_retry_delay", "max_age")),
     ("commitment", 0, ("storage_patience", "keep_days")),
     ("commitment", 1, ("max_attempts",)),
     ("jobs", 1, ("threads",)),
     ("jobs", 0.001, ("stalled_after",)),
     ("jobs", 0, ("drain_timeout",)),
+    ("trash", 0, ("keep_days",)),
+    ("changes", 0, ("keep_days",)),
+    ("decoding", 0, ("processes",)),
+    ("decoding", 0.001, ("seconds", "idle_seconds")),
+    ("decoding", 64 * 2**20, ("memory_bytes",)),
     ("database", 1, ("pool_size",)),
     ("database", 0.001, ("connect_timeout",)),
     ("spool", 0, ("memory_bytes", "process_memory_bytes")),
@@ -200,6 +222,7 @@ _CHOICES = (
     ("log", "format", ("text", "json")),
     ("dimse", "relational_queries", ("always", "negotiated")),
     ("dimse", "fuzzy_matching", ("always", "negotiated", "never")),
+    ("web", "allow_delete", ("users", "everyone", "nobody")),
 )
 
 

@@ -17,6 +17,10 @@ class InvalidQuery(VnaError):
     """A query identifier does not follow PS3.4 C.2.2 / PS3.18 8.3.4."""
 
 
+class TooBroad(VnaError):
+    """A search would take longer than it may; the message says how to narrow it."""
+
+
 class InvalidInstance(VnaError):
     """The bytes are not a DICOM instance that can be identified; nothing was kept."""
 
@@ -29,12 +33,28 @@ class NotFound(VnaError):
     """No such study, series, instance, frame or element in the archive."""
 
 
+class Gone(NotFound):
+    """It was there and is kept no more; the message says how to go on."""
+
+
+class Abandoned(VnaError):
+    """Whoever asked waits for the answer no more; what was under way has been stopped."""
+
+
 class Unsupported(VnaError):
     """Well-formed, but nothing the archive can do (a transfer syntax it can't decode, for instance)."""
 
 
 class Corrupt(VnaError):
     """Stored bytes are no longer what they were; the message names the object."""
+
+
+class DecoderFailed(VnaError):
+    """A pixel decoder crashed, or took more time or memory than it may; nothing else is affected."""
+
+    def __init__(self, message: str, reason: str = "crash") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class RetryLater(VnaError):

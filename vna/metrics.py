@@ -52,6 +52,32 @@ COMMITMENTS = Counter(
     "Storage commitment requests that came to an end, by outcome",
     ["outcome"],
 )
+DECODERS = Gauge("vna_decoders", "Processes now that decode pixels", multiprocess_mode="livesum")
+DECODING_SECONDS = Histogram(
+    "vna_decoding_seconds", "Calls of decoder processes", ["function"], buckets=_SECONDS
+)
+DECODER_FAILURES = Counter(
+    "vna_decoder_failures_total",
+    "Calls of decoder processes without an answer, by reason",
+    ["reason"],
+)
+INSTANCES_DELETED = Counter(
+    "vna_instances_deleted_total", "Instances moved into the trash, by door", ["door"]
+)
+INSTANCES_RESTORED = Counter("vna_instances_restored_total", "Instances restored from the trash")
+TRASH_SWEPT = Counter(
+    "vna_trash_swept_total", "Instances and conflicting versions removed for good by sweeps"
+)
+METADATA_DOCUMENTS = Counter(
+    "vna_metadata_documents_total",
+    "Metadata documents of series that were needed, by where they came from",
+    ["source"],
+)
+RENDERED_IMAGES = Counter(
+    "vna_rendered_images_total",
+    "Images and films that were shown, by media type and where they came from",
+    ["media_type", "source"],
+)
 STORAGE_SECONDS = Histogram(
     "vna_storage_seconds",
     "Calls of the storage backend",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
 import threading
 import time
@@ -15,14 +16,23 @@ from typing import TYPE_CHECKING, Self
 
 from vna.bootstrap_database import open_database
 from vna.config import Config
+from vna.config_web import studies_url
+from vna.errors import Unavailable
+from vna.index.changes import ChangeIndex
 from vna.index.commitments import CommitmentIndex
 from vna.index.database import Database
 from vna.index.job_worker import JobWorker, WorkerSettings
-from vna.index.jobs import JobQueue, Payload
+from vna.index.jobs import JobQueue, NewJob, Payload
+from vna.index.metadata_documents import MetadataDocumentIndex
+from vna.index.trash import TrashIndex
 from vna.model.commitment import REPORT_JOB, CommitmentState, unknown_peer
+from vna.model.identifiers import Origin
+from vna.model.series import SETTLE_JOB
+from vna.model.trash import SWEEP_JOB
 from vna.parent import PARENT_VARIABLE, die_with_parent
 
 if TYPE_CHECKING:
+    from vna.bootstrap import Archive
     from vna.scp.exchange import Door
 
 log = logging.getLogger(__name__)
@@ -37,13 +47,16 @@ def run_worker(config: Config) -> int:
     with open_database(config) as database, _Workshop(config, database) as workshop:
         if PARENT_VARIABLE not in os.environ:  # a parent has brought the schema up to date
             _upgrade(database)
-        commitments = CommitmentIndex(database, JobQueue(database))
         jobs = config.jobs
         worker = JobWorker(
             database,
-            {REPORT_JOB: lambda payload: workshop.report_commitment(payload, stopping.is_set)},
+            {
+                REPORT_JOB: lambda payload: workshop.report_commitment(payload, stopping.is_set),
+                SWEEP_JOB: lambda _: workshop.sweep_trash(stopping.is_set),
+                SETTLE_JOB: lambda _: workshop.make_documents(stopping.is_set),
+            },
             WorkerSettings(jobs.threads, jobs.stalled_after, jobs.drain_timeout),
-            on_round=_Caretaker(config, commitments).look_after,
+            on_round=_Caretaker(config, database).look_after,
         )
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -83,6 +96,7 @@ class _Workshop:
         self._config = replace(config, database=replace(config.database, url=database.url))
         self._lock = threading.Lock()
         self._open = ExitStack()
+        self._archive: Archive | None = None
         self._door: Door | None = None
 
     def __enter__(self) -> Self:
@@ -97,33 +111,77 @@ class _Workshop:
 
         report_job(self._get_door(), should_stop)(payload)
 
+    def sweep_trash(self, should_stop: Callable[[], bool]) -> None:
+        """Remove what has been in the trash for long enough. Raises Unavailable when some of it has to stay."""
+        origin = Origin("worker", correlation_id=secrets.token_hex(8))
+        swept = self._get_archive().trash.sweep(origin, should_stop=should_stop)
+        if swept.failed:
+            raise Unavailable(f"{swept.failed} objects of the trash can't be removed now")
+
+    def make_documents(self, should_stop: Callable[[], bool]) -> None:
+        """Make the metadata documents of series that have come to rest. Raises Unavailable."""
+        from vna.services.settling import SettlingService
+
+        archive, web = self._get_archive(), self._config.web
+        settling = SettlingService(archive.index.documents, archive.metadata, studies_url(web))
+        settling.work(web.metadata_settle_seconds, should_stop)
+
     def _get_door(self) -> Door:
+        archive = self._get_archive()
         with self._lock:
             if self._door is None:
-                from vna.bootstrap import build
                 from vna.scp.serve import door_of
 
-                archive = self._open.enter_context(build(self._config))
                 self._door = door_of(archive, self._config)
             return self._door
+
+    def _get_archive(self) -> Archive:
+        with self._lock:
+            if self._archive is None:
+                from vna.bootstrap import build
+
+                self._archive = self._open.enter_context(build(self._config))
+            return self._archive
 
 
 class _Caretaker:
     """What has to be looked after from time to time."""
 
-    def __init__(self, config: Config, commitments: CommitmentIndex) -> None:
+    def __init__(self, config: Config, database: Database) -> None:
         self._config = config
-        self._commitments = commitments
+        self._jobs = JobQueue(database)
+        self._commitments = CommitmentIndex(database, self._jobs)
+        self._changes = ChangeIndex(database)
+        self._trash = TrashIndex(database)
+        self._documents = MetadataDocumentIndex(database)
         self._tidied: float | None = None
 
     def look_after(self) -> None:
         """Called every few seconds. Raises Unavailable."""
+        self._changes.number()
+        self._settle()
         now = time.monotonic()
         if self._tidied is not None and now - self._tidied < _TIDY_EVERY:
             return
         self._resume()
         self._commitments.forget(self._config.commitment.keep_days)
+        if self._config.changes.keep_days:
+            self._changes.forget(self._config.changes.keep_days)
+        if self._trash.is_due(self._config.trash.keep_days):
+            self._jobs.defer(NewJob(SWEEP_JOB))
         self._tidied = now
+
+    def _settle(self) -> None:
+        """Have the metadata documents made that are due; one job at a time makes all of them."""
+        seconds = self._config.web.metadata_settle_seconds
+        if not seconds:
+            return
+        while self._documents.mark():
+            pass
+        if self._documents.is_due(seconds) and not any(
+            row.name == SETTLE_JOB and row.state in {"todo", "doing"} for row in self._jobs.counts()
+        ):
+            self._jobs.defer(NewJob(SETTLE_JOB))
 
     def _resume(self) -> None:
         """Requests that were parked because nobody knew where their peer is, which is configured now."""

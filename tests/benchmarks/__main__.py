@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import orjson
 
-from tests.benchmarks import floors, memory, plots, reading, scaling, searching, storing
+from tests.benchmarks import decoding, floors, memory, plots, reading, scaling, searching, storing
 from tests.benchmarks.report import Row, keep
 from tests.e2e.process import ArchiveProcess, running_archive
 from vna.index.embedded import EmbeddedPostgres
@@ -64,6 +64,7 @@ PARTS: dict[str, Part] = {
     "store": with_archive(store),
     "read": with_archive(read),
     "search": search,
+    "decode": decoding.calls,
     "large": with_archive(large),
     scaling.STORING: scaling.storing,
     scaling.SEARCHING: scaling.searching,

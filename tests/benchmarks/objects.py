@@ -75,23 +75,33 @@ def image(
 
 def ultrasound() -> BenchObject:
     """60 colour frames of 640 x 480."""
-    frames, rows, columns = 60, 480, 640
-    changed = {
-        "SamplesPerPixel": 3,
-        "PhotometricInterpretation": "RGB",
-        "PlanarConfiguration": 0,
+    colour = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
+    return _clip("US 55 MB", 60, (480, 640), 3, **colour)
+
+
+def many_frames() -> BenchObject:
+    """500 grey frames of 256 x 512, 64 MB."""
+    return _clip("500 frames", 500, (256, 512), 1)
+
+
+def _clip(
+    title: str, frames: int, shape: tuple[int, int], samples_per_pixel: int, **elements: object
+) -> BenchObject:
+    """A multi-frame image of 8 bits a sample; `shape`: rows and columns."""
+    changed: dict[str, object] = {
         "BitsAllocated": 8,
         "BitsStored": 8,
         "HighBit": 7,
         "NumberOfFrames": str(frames),
         "Modality": "US",
     }
-    still = image("US 55 MB", US_MULTIFRAME, rows, columns, **changed)
+    rows, columns = shape
+    still = image(title, US_MULTIFRAME, rows, columns, **changed | elements)
     mark = b"\xe0\x7f\x10\x00OW\0\0"
     header = still.dataset[: still.dataset.rindex(mark)]
-    pixels = bytes(range(256)) * (frames * rows * columns * 3 // 256)
+    pixels = bytes(range(256)) * (frames * shape[0] * shape[1] * samples_per_pixel // 256)
     data = header + b"\xe0\x7f\x10\x00OB\0\0" + struct.pack("<I", len(pixels)) + pixels
-    return BenchObject(still.title, data, US_MULTIFRAME)
+    return BenchObject(title, data, US_MULTIFRAME)
 
 
 def ct() -> BenchObject:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from tests.benchmarks import objects
+from tests.benchmarks.objects import BenchObject
 from tests.benchmarks.peer_tasks import SERIES, SERIES_INSTANCES, Size, Values, incomplete, store
 from tests.benchmarks.raw_client import Load, numbered_uid, run_load
+from tests.benchmarks.web_tasks import FRAME_SERIES, LONG_INSTANCES, LONG_SERIES, ULTRASOUND
 from tests.peers.peer import Peer
 
 _FILLED_AT_ONCE = 2000
@@ -49,20 +51,40 @@ def affordable_studies(peers: Sequence[Peer], size: Size, seconds: float) -> int
 
 def fill_series(peer: Peer, _size: Size) -> Iterator[int]:
     """One series of 200 CT images of 512 KiB."""
-    item = objects.ct()
+    yield _fill_one_series(peer, objects.ct(), SERIES, SERIES_INSTANCES)
 
+
+def fill_long(peer: Peer, _size: Size) -> Iterator[int]:
+    """One series of 2 000 small objects."""
+    yield _fill_one_series(peer, objects.small(), LONG_SERIES, LONG_INSTANCES)
+
+
+def fill_ultrasound(peer: Peer, _size: Size) -> Iterator[int]:
+    """One ultrasound clip of 60 frames, 55 MB."""
+    yield _fill_one_series(peer, objects.ultrasound(), ULTRASOUND, 1)
+
+
+def fill_frames(peer: Peer, _size: Size) -> Iterator[int]:
+    """One object of 500 frames, 64 MB."""
+    yield _fill_one_series(peer, objects.many_frames(), FRAME_SERIES, 1)
+
+
+def _fill_one_series(peer: Peer, item: BenchObject, series: int, count: int) -> int:
     def values(_association: int, number: int) -> Values:
-        uids = (numbered_uid(SERIES + number), numbered_uid(SERIES, 2), numbered_uid(SERIES, 3))
+        uids = (numbered_uid(series + number), numbered_uid(series, 2), numbered_uid(series, 3))
         return (*uids, objects.patient_id(99_999_999), "20240201")
 
-    load = Load(item.dataset, item.sop_class_uid, SERIES_INSTANCES, 1, 0, objects.FIELDS, values)
+    load = Load(item.dataset, item.sop_class_uid, count, 1, 0, objects.FIELDS, values)
     result = run_load(peer.address, load, peer.ae_title)
-    if result.succeeded != SERIES_INSTANCES:
-        raise incomplete(result, SERIES_INSTANCES)
-    yield SERIES_INSTANCES
+    if result.succeeded != count:
+        raise incomplete(result, count)
+    return count
 
 
 FILLS: dict[str, Callable[[Peer, Size], Iterator[int]]] = {
     "studies": fill_studies,
     "series": fill_series,
+    "long": fill_long,
+    "ultrasound": fill_ultrasound,
+    "frames": fill_frames,
 }

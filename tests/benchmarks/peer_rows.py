@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.benchmarks import objects, peer_tasks
+from tests.benchmarks import objects, peer_tasks, web_rows
 from tests.benchmarks.comparison import Work
 from tests.benchmarks.peer_tasks import SERIES_INSTANCES, Task
 
@@ -86,4 +86,5 @@ def _memory() -> Task:
 def tasks() -> list[Task]:
     """All of them; what can be missed most easily comes last, should the time run out."""
     large = [peer_tasks.large_task(*pair) for pair in enumerate(objects.large())]
-    return [*_storing(), _opening(), *_retrieving(), *_searching(), *large, _memory()]
+    dimse = [*_storing(), _opening(), *_retrieving(), *_searching(), *large]
+    return [*dimse, *web_rows.web_tasks_of_all(), _memory()]

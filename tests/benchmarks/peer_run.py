@@ -30,7 +30,7 @@ class Run:
         for task in tasks:
             failures: dict[str, str] = {}
             if task.needs:
-                failures = self._fill(task.needs)
+                failures = self._fill(task)
             if self._is_late():
                 failures = {peer.name: "no time was left" for peer in self.peers}
             yield from self._compare(task, failures)
@@ -38,16 +38,17 @@ class Run:
     def _is_late(self) -> bool:
         return time.monotonic() > self.deadline
 
-    def _fill(self, needs: str) -> dict[str, str]:
+    def _fill(self, task: Task) -> dict[str, str]:
         """Bring in what a task needs, once a run; what went wrong, by peer, fails every task that needs it."""
-        for peer in self.peers:
+        needs, peers = task.needs, [peer for peer in self.peers if task.is_for(peer)]
+        for peer in peers:
             if (needs, peer.name) not in self.filled:
                 started = time.monotonic()
                 failure = self._attempt(peer, lambda peer=peer: self._fill_one(needs, peer))  # type: ignore[misc]
                 self.filled[needs, peer.name] = failure
                 said = failure or f"filled in {time.monotonic() - started:.0f} s"
                 self.progress(f"{needs} in {peer.name}: {said}")
-        failures = {peer.name: self.filled[needs, peer.name] for peer in self.peers}
+        failures = {peer.name: self.filled[needs, peer.name] for peer in peers}
         return {name: failure for name, failure in failures.items() if failure}
 
     def _fill_one(self, needs: str, peer: Peer) -> None:
@@ -91,7 +92,7 @@ class Run:
         """Each peer once; who begins changes from round to round."""
         start = number % len(self.peers)
         for peer in (*self.peers[start:], *self.peers[:start]):
-            if peer.name in failures:
+            if peer.name in failures or not task.is_for(peer):
                 continue
 
             def measure(peer: Peer = peer) -> None:

@@ -72,13 +72,21 @@ Measure = Callable[[Peer, Size], tuple[float, ...] | Stored]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Work that gives one figure for each of `rows`; `name` selects it, `needs` is what the archive must hold."""
+    """Work that gives one figure for each of `rows`; `name` selects it, `needs` is what the archive must hold.
+
+    `is_web`: only archives with a DICOMweb door take part.
+    """
 
     name: str
     rows: tuple[Work, ...]
     measure: Measure
     needs: str = ""
     warms_up: bool = True
+    is_web: bool = False
+
+    def is_for(self, peer: Peer) -> bool:
+        """Whether that archive can take part."""
+        return not self.is_web or peer.http_port is not None
 
 
 Values = Sequence[str]

@@ -62,7 +62,7 @@ class Template:
         if not is_last:
             _open_end(ready)
         self._message = bytes(ready)
-        self._places = [_occurrences(self._message, field.encode()) for field in fields]
+        self._places = [occurrences(self._message, field.encode()) for field in fields]
 
     def copy(self) -> Message:
         """Bytes of its own for one association."""
@@ -92,7 +92,8 @@ def _open_end(message: bytearray) -> None:
     message[at + 11] &= 0xFD
 
 
-def _occurrences(message: bytes, text: bytes) -> list[int]:
+def occurrences(message: bytes, text: bytes) -> list[int]:
+    """Where `text` stands in `message`. Raises ValueError when it does nowhere."""
     places, at = [], message.find(text)
     while at >= 0:
         places.append(at)

@@ -15,16 +15,27 @@ from storage_backends.memory import MemoryBackend
 from tests.dicomweb.multiparts import stow_body
 from vna.config import WebConfig
 from vna.index.audit import PostgresAuditLog
+from vna.index.changes import ChangeIndex
 from vna.index.database import Database
 from vna.index.instances import InstanceIndex
 from vna.index.search import SearchIndex
+from vna.index.trash import TrashIndex
+from vna.services.anonymizing import AnonymizingService
+from vna.services.changes import ChangeService
+from vna.services.decoders import InProcess
+from vna.services.delivery import DeliveryService
+from vna.services.encapsulated import DocumentService
+from vna.services.frames import FrameService
 from vna.services.health import HealthService
 from vna.services.metadata import MetadataService
+from vna.services.piecewise import PiecewiseConversion
 from vna.services.pixels import PixelService
 from vna.services.query import QueryService
+from vna.services.rendering import RenderService, RenderSettings
 from vna.services.retrieve import RetrieveService
 from vna.services.storage import ObjectStore
 from vna.services.store import StoreService
+from vna.services.trash import TrashService
 from vna.spool import Spool
 
 
@@ -36,7 +47,14 @@ class Archive:
     query: QueryService
     retrieve: RetrieveService
     pixels: PixelService
+    frames: FrameService
+    delivery: DeliveryService
+    rendering: RenderService
+    documents: DocumentService
+    anonymizing: AnonymizingService
     metadata: MetadataService
+    trash: TrashService
+    changes: ChangeService
     health: HealthService
     backend: MemoryBackend
     spool_directory: Path
@@ -59,12 +77,23 @@ def archive(database: Database, tmp_path: Path) -> Iterator[Archive]:
     index, audit = InstanceIndex(database), PostgresAuditLog(database)
     spool = Spool(tmp_path / "spool", 64 * 1024)
     retrieve = RetrieveService(index, objects, audit)
+    pixels = PixelService(retrieve, 2**26, InProcess())
+    frames = FrameService(retrieve, pixels, InProcess(), 2**26)
+    piecewise = PiecewiseConversion(retrieve, InProcess(), 2**26)
+    delivery = DeliveryService(retrieve, pixels, piecewise)
     yield Archive(
         store=StoreService(index, objects, spool, audit),
         query=QueryService(SearchIndex(database)),
         retrieve=retrieve,
-        pixels=PixelService(retrieve, 2**26),
+        pixels=pixels,
+        frames=frames,
+        delivery=delivery,
+        rendering=RenderService(retrieve, frames, InProcess(), RenderSettings(cache_bytes=2**22)),
+        documents=DocumentService(retrieve, 2**26),
+        anonymizing=AnonymizingService(delivery, InProcess(), 2**26),
         metadata=MetadataService(index, retrieve, 2**20),
+        trash=TrashService(TrashIndex(database), objects, 30),
+        changes=ChangeService(ChangeIndex(database)),
         health=HealthService(database, objects),
         backend=backend,
         spool_directory=tmp_path / "spool",

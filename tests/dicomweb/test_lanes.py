@@ -26,3 +26,13 @@ def test_who_waited_too_long_waits_no_more() -> None:
     assert lanes.expired(2.0) == [1, 2]
     assert lanes.expired(2.0) == []
     assert [lanes.leave("a"), lanes.leave("a")] == [3, None]
+
+
+def test_a_lane_is_crowded_while_somebody_waits() -> None:
+    lanes = Lanes[str, int]({"a": 1})
+    assert lanes.enter("a", 0, 9.0)
+    assert not lanes.is_crowded("a")
+    lanes.enter("a", 1, 9.0)
+    assert lanes.is_crowded("a")
+    lanes.leave("a")
+    assert not lanes.is_crowded("a")

@@ -8,12 +8,14 @@ from typing import Any
 
 import orjson
 import pytest
+import zstandard
 from flask.testing import FlaskClient
 
 from tests import samples
 from tests.dicomweb.conftest import Archive, Keep
 from tests.dicomweb.multiparts import ROOT, get_parts, problem
 from vna.config import WebConfig
+from vna.dicom.native_xml import read_xml
 
 STUDY = "/studies/1.1"
 SERIES = f"{STUDY}/series/1.2"
@@ -70,12 +72,13 @@ def test_metadata_at_every_level(client: FlaskClient) -> None:
 
 
 @pytest.mark.usefixtures("study")
-@pytest.mark.parametrize("path", [STUDY, SERIES, INSTANCE])
+@pytest.mark.parametrize("path", [STUDY, SERIES, f"{STUDY}/series/1.4/instances/1.5"])
 def test_gzip_for_those_who_accept_it(client: FlaskClient, path: str) -> None:
     plain = metadata(client, path)
     for accepted, is_gzip in (
         ("gzip", True),
         ("gzip, deflate, br", True),
+        ("zstd;q=0.5, gzip", True),
         ("identity", False),
         ("gzip;q=0", False),
         ("br", False),
@@ -96,7 +99,7 @@ def test_unchanged_metadata_are_not_sent_again(client: FlaskClient, keep: Keep, 
         response = client.get(url, headers={"If-None-Match": sent})
         assert (response.status_code, response.data) == (304, b"")
         assert response.headers["ETag"] == etag
-    elsewhere = client.get(url, headers={"If-None-Match": etag, "Host": "other"})
+    elsewhere = client.get(url, headers={"If-None-Match": etag, "Host": "127.0.0.1"})
     assert elsewhere.status_code == 200
     if path != INSTANCE:
         keep(samples.small(**{**UIDS, "SOPInstanceUID": "1.9"}))
@@ -122,8 +125,7 @@ def test_metadata_of_nothing(client: FlaskClient, path: str) -> None:
 @pytest.mark.parametrize("path", [STUDY, SERIES, INSTANCE])
 def test_metadata_in_another_form(client: FlaskClient, path: str) -> None:
     url = f"{ROOT}{path}/metadata"
-    xml = {"Accept": 'multipart/related; type="application/dicom+xml"'}
-    problem(client.get(url, headers=xml), 406)
+    problem(client.get(url, headers={"Accept": "image/png"}), 406)
     assert client.get(url, headers={"Accept": "application/json"}).mimetype == "application/json"
 
 
@@ -221,3 +223,75 @@ def test_encapsulated_pixel_data_is_a_part_a_frame(client: FlaskClient, keep: Ke
     for accept in ("*/*", 'multipart/related; type="*/*"'):
         parts = get_parts(client, path, accept)
         assert [part.data.rstrip(b"\0") for part in parts] == frames
+
+
+# --- documents --------------------------------------------------------------------------------------
+
+
+XML = {"Accept": 'multipart/related; type="application/dicom+xml"'}
+
+
+@pytest.mark.usefixtures("study")
+@pytest.mark.parametrize("path", [STUDY, SERIES, INSTANCE])
+def test_zstd_for_those_who_name_it(client: FlaskClient, path: str) -> None:
+    plain = metadata(client, path)
+    response = client.get(f"{ROOT}{path}/metadata", headers={"Accept-Encoding": "gzip, zstd"})
+    data = response.data
+    if path != INSTANCE:
+        assert response.headers["Content-Encoding"] == "zstd"
+        data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    assert orjson.loads(data) == plain
+
+
+@pytest.mark.usefixtures("study")
+@pytest.mark.parametrize("path", [STUDY, SERIES, INSTANCE])
+def test_metadata_in_xml_say_the_same(client: FlaskClient, path: str) -> None:
+    parts = get_parts(client, f"{path}/metadata", XML["Accept"])
+    assert {part.headers["content-type"] for part in parts} == {"application/dicom+xml"}
+    assert [read_xml(part.data) for part in parts] == metadata(client, path)
+    assert client.get(f"{ROOT}{path}/metadata?accept=application/dicom%2Bjson", headers=XML).json
+    etag = client.get(f"{ROOT}{path}/metadata").headers["ETag"]
+    assert client.get(f"{ROOT}{path}/metadata", headers=XML).headers["ETag"] != etag
+
+
+@pytest.mark.usefixtures("study")
+def test_every_host_has_its_own_urls_of_the_same_document(archive: Archive) -> None:
+    found = []
+    for public_url in ("https://a.example.org", 'https://b.example.org/"x"/y'):
+        client = archive.app(WebConfig(public_url=public_url)).test_client()
+        (item,) = metadata(client, f"{STUDY}/series/1.4")
+        root = public_url + (ROOT if public_url.endswith("org") else "")
+        uri = item["7FE00010"]["BulkDataURI"]
+        assert uri.startswith(f"{root}/studies/1.1/series/1.4/instances/1.5/bulkdata/")
+        found.append({key: part for key, part in item.items() if "BulkDataURI" not in part})
+    assert found[0] == found[1]
+
+
+def test_a_text_that_looks_like_a_uri_of_ours_stays_as_it_is(archive: Archive, keep: Keep) -> None:
+    text = 'http://localhost/dicom-web/studies "BulkDataURI":"http://localhost/dicom-web/studies'
+    keep(samples.small(**UIDS, StudyComments=text))
+    metadata(archive.app().test_client(), SERIES)
+    other = archive.app(WebConfig(public_url="https://a.example.org")).test_client()
+    (item,) = metadata(other, SERIES)
+    assert item["00324000"]["Value"] == [text]
+
+
+@pytest.mark.usefixtures("study")
+def test_head_reads_nothing(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> object:
+        raise AssertionError("an object was opened")
+
+    monkeypatch.setattr(type(archive.retrieve), "open", never)
+    client = archive.app().test_client()
+    for path in (STUDY, SERIES, INSTANCE):
+        response = client.head(f"{ROOT}{path}/metadata")
+        assert (response.status_code, response.mimetype) == (200, "application/dicom+json")
+
+
+@pytest.mark.usefixtures("study")
+def test_a_store_between_two_looks_is_seen(client: FlaskClient, keep: Keep) -> None:
+    before = client.get(f"{ROOT}{SERIES}/metadata").headers["ETag"]
+    keep(samples.small(**{**UIDS, "SOPInstanceUID": "1.9"}))
+    response = client.get(f"{ROOT}{SERIES}/metadata", headers={"If-None-Match": before})
+    assert response.status_code == 200
+    assert len(response.get_json()) == 2

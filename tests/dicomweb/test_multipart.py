@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dicomweb.multipart import (
     MAX_HEADER_BYTES,
+    MAX_PREAMBLE,
     MultipartDecoder,
     MultipartEncoder,
     MultipartError,
@@ -143,12 +144,34 @@ def test_a_header_line_without_a_colon_is_refused() -> None:
         decode(b"--b\r\nnonsense\r\n\r\nx\r\n--b--")
 
 
-def test_an_endless_preamble_is_not_held() -> None:
+def test_a_boundary_that_never_comes_is_not_waited_for() -> None:
     decoder = MultipartDecoder("b")
-    for _ in range(100):
-        decoder.receive_data(b"x" * 10_000)
-        assert decoder.next_event() is None
-        assert decoder.held <= 10_001
+    with pytest.raises(MultipartError, match="no boundary in the first"):
+        for _ in range(MAX_PREAMBLE // 10_000 + 2):
+            decoder.receive_data(b"x" * 10_000)
+            assert decoder.next_event() is None
+            assert decoder.held <= 10_001
+
+
+def test_a_body_may_be_received_where_the_decoder_says() -> None:
+    """In pieces of any size, into one buffer that is no larger than a piece needs."""
+    body = encode([bytes(range(256)) * 50, b"", b"y" * 1000])
+    memory = bytearray(300)
+    decoder, found, position = MultipartDecoder("b", memory), [bytearray()], 0
+    while position < len(body):
+        with decoder.room(100) as room:
+            count = min(len(room), len(body) - position, 211)
+            room[:count] = body[position : position + count]
+        decoder.received(count)
+        position += count
+        while (event := decoder.next_event()) is not None:
+            if isinstance(event, PartData):
+                found[-1] += event.data
+            elif isinstance(event, PartEnd):
+                found.append(bytearray())
+    decoder.finish()
+    assert decoder.is_finished
+    assert found == [bytes(range(256)) * 50, b"", b"y" * 1000, b""]
 
 
 def test_a_hundred_thousand_empty_parts_are_events_one_at_a_time() -> None:

@@ -120,7 +120,7 @@ def test_empty_numbers_are_none() -> None:
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("emptyvaluematching=true", "emptyvaluematching"),
+        ("multiplevaluematching=true&00091001=x", "0009,1001"),
         ("00091001=x", "0009,1001"),
     ],
 )

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from flask.testing import FlaskClient
 
-from tests import samples
+from tests import reports, samples
 from tests.dicomweb.conftest import Archive, Keep
 from tests.dicomweb.multiparts import ROOT, get_parts, split, stow_body
 from vna.config import WebConfig
@@ -196,9 +196,58 @@ def test_storing_without_content_disposition(client: FlaskClient) -> None:
     assert client.post(f"{ROOT}/studies", data=data, content_type=content_type).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/rendered", "/thumbnail?viewport=256%2C256"])
-def test_rendered_and_thumbnail_are_told_to_be_missing(client: FlaskClient, path: str) -> None:
-    assert client.get(ROOT + INSTANCE + path).status_code == 404
+C = "1.2.826.3"
+IMG_TAG = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+
+
+@pytest.fixture
+def shown(keep: Keep) -> None:
+    uids: dict[str, Any] = {"StudyInstanceUID": C, "SeriesInstanceUID": f"{C}.1"}
+    video: dict[str, Any] = {
+        "SOPClassUID": reports.VIDEO,
+        "transfer_syntax_uid": samples.MPEG4,
+        "table": b"",
+    }
+    keep(
+        samples.ct(study_instance_uid=C, series_instance_uid=f"{C}.1", rows=64, columns=64),
+        reports.document(b"%PDF-1.4 %%EOF\n\n", **uids, SOPInstanceUID=f"{C}.1.2"),
+        samples.encapsulated([[b"film" * 64]], SOPInstanceUID=f"{C}.1.3", **uids, **video),
+    )
+
+
+@pytest.mark.usefixtures("shown")
+@pytest.mark.parametrize("level", [f"/studies/{C}", f"/studies/{C}/series/{C}.1"])
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [
+        ("/thumbnail?accept=image%2Fjpeg", "*/*"),
+        ("/thumbnail?viewport=256%2C256", "*/*"),
+        ("/thumbnail", BROWSER),
+        ("/rendered?accept=image%2Fjpeg", "*/*"),
+        ("/rendered", IMG_TAG),
+    ],
+)
+def test_thumbnails_of_lists(client: FlaskClient, level: str, path: str, accept: str) -> None:
+    response = client.get(ROOT + level + path, headers={"Accept": accept})
+    kind = "image/gif" if accept == BROWSER else "image/jpeg"
+    assert (response.status_code, response.mimetype) == (200, kind)
+
+
+@pytest.mark.usefixtures("shown")
+def test_a_pdf_in_a_browser(client: FlaskClient) -> None:
+    path = f"{ROOT}/studies/{C}/series/{C}.1/instances/{C}.1.2/rendered"
+    response = client.get(path, headers={"Accept": BROWSER})
+    assert (response.mimetype, response.data[:5]) == ("application/pdf", b"%PDF-")
+
+
+@pytest.mark.usefixtures("shown")
+def test_a_video_in_a_browser(client: FlaskClient) -> None:
+    path = f"{ROOT}/studies/{C}/series/{C}.1/instances/{C}.1.3/rendered"
+    response = client.get(path, headers={"Range": "bytes=0-", "Accept": "*/*"})
+    assert (response.status_code, response.mimetype) == (206, "video/mp4")
+    assert response.headers["Accept-Ranges"] == "bytes"
+    assert response.headers["Content-Range"] == "bytes 0-255/256"
+    assert response.data == b"film" * 64
 
 
 @pytest.mark.parametrize(

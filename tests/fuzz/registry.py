@@ -11,8 +11,11 @@ from tests.fuzz import (
     dimse_targets,
     frame_targets,
     query_targets,
+    rendering_targets,
     requestor,
     seeds,
+    shown_targets,
+    web_targets,
 )
 from tests.fuzz.conversation_mutation import mutate_conversation
 from tests.fuzz.mutation import Mutate, mutate
@@ -105,6 +108,22 @@ TARGETS = {
         ),
         Target("command", dimse_targets.command, dimse_targets.command_seeds),
         Target("associate", dimse_targets.associate, dimse_targets.associate_seeds),
+        Target("multipart", web_targets.multipart, web_targets.multipart_seeds),
+        Target("xml", web_targets.xml_metadata, web_targets.xml_seeds),
+        Target("metadata", web_targets.json_metadata, web_targets.json_seeds),
+        Target("codestream", web_targets.codestream, web_targets.codestream_seeds),
+        Target("report", shown_targets.report, shown_targets.report_seeds, takes_objects=True),
+        Target(
+            "rendered",
+            rendering_targets.shown,
+            rendering_targets.image_seeds,
+            expansion=rendering_targets.expansion,
+            takes_objects=True,
+        ),
+        Target("presentation", shown_targets.state, shown_targets.state_seeds),
+        Target(
+            "anonymized", shown_targets.anonymized, shown_targets.image_seeds, takes_objects=True
+        ),
         Target("identifier", query_targets.identifier, query_targets.identifier_seeds),
         Target("commitment", query_targets.commitment, query_targets.commitment_seeds),
         Target(

@@ -28,7 +28,7 @@ def test_later_instances_of_a_series_go_without_their_parents(database: Database
     index = InstanceIndex(database)
     for number in range(1, 4):
         new = numbered(number)
-        assert index._known.has(new) is (number > 1)
+        assert (index._known.series_of(new) is not None) is (number > 1)
         assert index.register(new, ORIGIN).outcome is Outcome.STORED
     assert [rows(database, t) for t in ("study", "series", "instance", "audit")] == [1, 1, 3, 3]
 
@@ -82,6 +82,6 @@ def test_memory_of_series_is_bounded(capacity: int) -> None:
     known = KnownParents(capacity)
     new = [new_instance(series=f"1.1.{n}", instance=f"1.1.{n}.1") for n in range(5)]
     for instance in new:
-        known.add(instance)
-    assert [known.has(instance) for instance in new].count(True) == capacity
-    assert known.has(new[-1])
+        known.add(instance, 7)
+    assert [known.series_of(instance) for instance in new].count(7) == capacity
+    assert known.series_of(new[-1]) == 7

@@ -126,6 +126,27 @@ def test_names_are_found_by_their_tokens(
     )
 
 
+@pytest.mark.parametrize(
+    ("level", "tag", "pattern", "index"),
+    [
+        (Level.STUDY, 0x00100010, "*AME77*", "study_by_trigrams"),
+        (Level.STUDY, 0x00100010, "*me77^first", "study_by_trigrams"),
+        (Level.STUDY, 0x00100010, "?ame77^*", "study_by_trigrams"),
+        (Level.PATIENT, 0x00100010, "*me777*", "study_by_trigrams"),
+        (Level.SERIES, 0x00100010, "*me777*", "study_by_trigrams"),
+        (Level.STUDY, 0x00100020, "*777*", "patient_by_trigrams"),
+        (Level.PATIENT, 0x00100020, "*777", "patient_by_trigrams"),
+        (Level.STUDY, 0x00100020, "P777*", "patient_identity"),
+        (Level.STUDY, 0x00100010, "name777*", "study_by_patient_name"),
+    ],
+)
+def test_the_middle_of_a_text_leads_to_it(
+    filled: Database, level: Level, tag: int, pattern: str, index: str
+) -> None:
+    query = Query(level, (Filter(tag, Wildcard(pattern)),), frozenset({0x0020000D}))
+    assert f'"{index}"' in plan_of(filled, query)
+
+
 @pytest.mark.parametrize("utc_offset", [None, 60])
 def test_moments_are_found_by_their_date(filled: Database, utc_offset: int | None) -> None:
     match = MomentRange("20100101100000.000000", "20100102180000.000000")

@@ -290,19 +290,6 @@ def test_selection_narrows_orders_and_never_means_everything(index: InstanceInde
     assert chosen(Selection(sop_instance_uids=("d", "a", "unknown"))) == ["a", "d"]
 
 
-def test_series_state_changes_with_the_series(index: InstanceIndex) -> None:
-    assert index.series_state("1.1", "1.1.1") is None
-    index.register(new_instance(), ORIGIN)
-    first = index.series_state("1.1", "1.1.1")
-    index.register(new_instance(), ORIGIN)
-    assert index.series_state("1.1", "1.1.1") == first
-    index.register(new_instance(instance="2"), ORIGIN)
-    assert first is not None
-    assert first[0] == 1
-    assert index.series_state("1.1", "1.1.1") != first
-    assert index.series_state("1.2", "1.1.1") is None
-
-
 def test_same_series_uid_in_two_studies_is_two_series(index: InstanceIndex) -> None:
     index.register(new_instance("1.1", "9.9", "1"), ORIGIN)
     index.register(new_instance("1.2", "9.9", "2"), ORIGIN)

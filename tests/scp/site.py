@@ -42,6 +42,7 @@ from vna.scp.exchange import Door
 from vna.scp.listener import Listener
 from vna.services.asked_commitment import AskedCommitmentService
 from vna.services.commitment import CommitmentService
+from vna.services.decoders import InProcess
 from vna.services.pixels import PixelService
 from vna.services.query import QueryService
 from vna.services.retrieve import RetrieveService, read_fully
@@ -122,7 +123,7 @@ def make_door(
         store=StoreService(index, objects, Spool(spool_directory, SPOOL_MEMORY), audit),
         query=QueryService(SearchIndex(database)),
         retrieve=retrieve,
-        pixels=PixelService(retrieve, 2**29),
+        pixels=PixelService(retrieve, 2**29, InProcess()),
         commitments=CommitmentService(
             CommitmentIndex(database, JobQueue(database)), KeptObjectIndex(database), objects
         ),

@@ -11,16 +11,21 @@ import pytest
 from storage_backends.base import StorageBackend
 from storage_backends.filesystem import FilesystemBackend
 from vna.index.audit import PostgresAuditLog
+from vna.index.changes import ChangeIndex
 from vna.index.database import Database
 from vna.index.instances import InstanceIndex
 from vna.index.search import SearchIndex
+from vna.index.trash import TrashIndex
 from vna.model.identifiers import Origin
+from vna.services.changes import ChangeService
+from vna.services.decoders import InProcess
 from vna.services.metadata import MetadataService
 from vna.services.pixels import PixelService
 from vna.services.query import QueryService
 from vna.services.retrieve import RetrieveService
 from vna.services.storage import ObjectStore
 from vna.services.store import Expected, StoreOutcome, StoreService
+from vna.services.trash import TrashService
 from vna.spool import Spool
 
 ORIGIN = Origin("web", peer="tester", correlation_id="test")
@@ -38,6 +43,8 @@ class Bench:
     retrieve: RetrieveService
     pixels: PixelService
     metadata: MetadataService
+    trash: TrashService
+    changes: ChangeService
 
     def keep(self, data: bytes, expected: Expected | None = None) -> StoreOutcome:
         """Store `data` as a door would."""
@@ -60,7 +67,9 @@ def make_bench(database: Database, backend: StorageBackend, spool_directory: Pat
         store=StoreService(index, objects, spool, audit),
         query=QueryService(SearchIndex(database)),
         retrieve=retrieve,
-        pixels=PixelService(retrieve, 2**24),
+        pixels=PixelService(retrieve, 2**24, InProcess()),
+        trash=TrashService(TrashIndex(database), objects, 30),
+        changes=ChangeService(ChangeIndex(database)),
         metadata=MetadataService(index, retrieve, 2**20),
     )
 

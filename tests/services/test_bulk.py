@@ -14,6 +14,7 @@ from tests.services.test_retrieve import ROOT, kept
 from vna.errors import Corrupt, NotFound, Unsupported
 from vna.model.instances import StoredInstance
 from vna.services import header_bytes
+from vna.services.decoders import InProcess
 from vna.services.pixels import PixelService
 
 BLOB = bytes(range(256)) * 8
@@ -134,7 +135,7 @@ def test_a_deflated_value_beyond_the_bound_is_refused_not_cut(bench: Bench) -> N
     elements |= samples.image(512, 512, 4, 8)
     elements["PixelData"] = samples.Typed("OB", bytes(512 * 512 * 4))
     instance = kept(bench, samples.part10(elements, samples.DEFLATED))
-    narrow = PixelService(bench.retrieve, 2**19)
+    narrow = PixelService(bench.retrieve, 2**19, InProcess())
     assert len(next(narrow.frames(instance, [1])).data) == 2**18
     with pytest.raises(Unsupported, match="max_transcode_bytes"):
         list(narrow.frames(instance, [4]))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import struct
 from collections.abc import Callable
 from typing import cast
 
-import orjson
 import pydicom
 import pytest
 
@@ -129,21 +127,6 @@ def test_elements_behind_the_pixel_data_are_in_the_metadata(bench: Bench) -> Non
     tail = samples.writer().element(0xFFFAFFFA, [{"MACIDNumber": 1}])
     instance = kept(bench, data + tail)
     assert "FFFAFFFA" in bench.metadata.attributes(instance, ROOT)
-
-
-def test_the_series_document_is_cached_until_the_series_changes(bench: Bench) -> None:
-    uids = {"study_instance_uid": "1.2", "series_instance_uid": "1.2.9"}
-    bench.keep(samples.ct(rows=16, columns=16, **uids))
-    first = bench.metadata.series_document("1.2", "1.2.9", ROOT)
-    assert first == bench.metadata.series_document("1.2", "1.2.9", ROOT)
-    bench.keep(samples.ct(rows=16, columns=16, **uids))
-    second = bench.metadata.series_document("1.2", "1.2.9", ROOT)
-    assert first is not None
-    assert second is not None
-    assert first.etag != second.etag
-    assert len(orjson.loads(gzip.decompress(first.body))) == 1
-    assert len(orjson.loads(gzip.decompress(second.body))) == 2
-    assert bench.metadata.series_document("1.2", "1.3", ROOT) is None
 
 
 def test_a_lost_object_is_named_and_not_called_missing_study(bench: Bench) -> None:

@@ -29,7 +29,7 @@ from vna.scp.policy import IDENTIFIER_SYNTAXES
 from vna.scp.suboperations import MAX_COUNT, MAX_FAILED_UIDS
 from vna.scp.waiting import ROOM, ROOM_PER_ADDRESS
 
-_SECTIONS = ("archive", "dimse", "web", "commitment")
+_SECTIONS = ("archive", "dimse", "web", "commitment", "trash")
 
 
 def facts_of(config: Config) -> dict[str, str]:

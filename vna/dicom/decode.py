@@ -79,6 +79,15 @@ class DecodedFrame:
     planar_configuration: int
 
 
+def described_by(decoded: DecodedFrame, description: PixelDescription) -> PixelDescription:
+    """`description` of a compressed frame, as it is true of the `decoded` one."""
+    return replace(
+        description,
+        photometric_interpretation=decoded.photometric_interpretation,
+        planar_configuration=decoded.planar_configuration,
+    )
+
+
 def decode_frame(
     frame: bytes, transfer_syntax_uid: str, description: PixelDescription
 ) -> DecodedFrame:
@@ -150,6 +159,8 @@ def _decode_image(
         decoding_plugin="pylibjpeg",
         **_options(described, as_rgb=is_lossy_jpeg),  # type: ignore[arg-type]
     )
+    if description.bits_allocated == 1:
+        array = np.packbits(array.ravel(), bitorder="little")
     data = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
     _check_length(data, transfer_syntax_uid, description)
     if photometric in {"YBR_ICT", "YBR_RCT"} or (is_lossy_jpeg and photometric.startswith("YBR")):

@@ -1,22 +1,27 @@
-"""A stored object's dataset in another transfer syntax, its pixels decoded (PS3.5 A)."""
+"""A stored object's dataset in another transfer syntax (PS3.5 A)."""
 
 from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Iterator, Mapping
 
 from vna.dicom.codestream import frame_fragments, split_items
-from vna.dicom.decode import DecodedFrame, PixelDescription, decode_frame
+from vna.dicom.compress import compressed_chunks
+from vna.dicom.decode import DecodedFrame, PixelDescription, decode_frame, described_by
 from vna.dicom.deflate import inflate
 from vna.dicom.element_writer import Buffer, Chunk, Frames, length_of
 from vna.dicom.envelope import find_syntax
 from vna.dicom.lossy import is_lossy, lossy_changes
 from vna.dicom.native import frame_to_little_endian, join_frames, native_frame
+from vna.dicom.pixel_description import changes_between, describe_pixels
 from vna.dicom.rewrite import Decoder, NativePixels, Rewriter
 from vna.dicom.syntaxes import (
     DECODABLE,
+    DEFLATED_EXPLICIT_VR,
     EXPLICIT_VR_LITTLE_ENDIAN,
+    OBJECT_TARGETS,
     TARGETS,
     can_transcode,
     describe,
@@ -34,11 +39,10 @@ __all__ = [
 ]
 
 DEFAULT_MAX_BYTES = 2 << 30
-_MAX_VALUE_LENGTH = 0xFFFFFFFE
-_PHOTOMETRIC_INTERPRETATION, _PLANAR_CONFIGURATION = 0x00280004, 0x00280006
+MAX_VALUE_LENGTH = 0xFFFFFFFE
+"""Bytes of the longest value whose length is told in its element."""
+
 _EXTENDED_OFFSET_TABLE = 0x7FE00001
-_ONLY_OF_COMPRESSED = (_EXTENDED_OFFSET_TABLE, 0x7FE00002, 0x7FE00003)
-_KNOWN_PHOTOMETRIC = "MONOCHROME2"
 
 
 def transcode(
@@ -50,18 +54,18 @@ def transcode(
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> bytes:
     """The dataset of `source`, a whole object whose dataset begins at `dataset_offset`, in syntax
-    `target`.
+    `target`, one of OBJECT_TARGETS.
 
-    `target` is implicit VR little endian or explicit VR of either byte order. Between native
-    syntaxes no value changes but in the order of its bytes. Compressed pixel data are decoded:
-    PhotometricInterpretation, PlanarConfiguration and (after a lossy compression)
-    LossyImageCompression, its ratio and method say what became of them, offset tables go, all other elements keep their
-    bytes where the encoding stays explicit little endian.
+    Between native syntaxes no value changes but in the order of its bytes. Compressed pixel data
+    are decoded: PhotometricInterpretation, PlanarConfiguration and (after a lossy compression)
+    LossyImageCompression, its ratio and method say what became of them, offset tables go, all other
+    elements keep their bytes where the encoding stays explicit little endian. For a compressed
+    `target` they are compressed (again) without loss.
 
-    Raises Unsupported, naming the stored syntax, for what can't be decoded, and before anything of
-    that size is allocated when the result would exceed `max_bytes`.
+    Raises Unsupported, naming the stored syntax, for what can't be decoded or compressed, and before
+    anything of that size is allocated when the result would exceed `max_bytes`.
     """
-    if target not in TARGETS:
+    if target not in OBJECT_TARGETS:
         raise Unsupported(f"Objects can't be rewritten to {describe(target)}")
     view = memoryview(source)[dataset_offset:]
     if transfer_syntax_uid == target:
@@ -69,9 +73,31 @@ def transcode(
     if not can_transcode(transfer_syntax_uid):
         raise _only_as_stored(transfer_syntax_uid, "there is no decoder for it")
     try:
-        return _rewritten(view, transfer_syntax_uid, target, max_bytes)
+        if target in TARGETS:
+            return _rewritten(view, transfer_syntax_uid, target, max_bytes)
+        native = _rewritten(view, transfer_syntax_uid, EXPLICIT_VR_LITTLE_ENDIAN, max_bytes)
     except Unsupported as exc:
         raise _only_as_stored(transfer_syntax_uid, str(exc)) from exc
+    if target == DEFLATED_EXPLICIT_VR:
+        return _deflated(native)
+    return _compressed(native, transfer_syntax_uid, target)
+
+
+def _compressed(native: bytes, transfer_syntax_uid: str, target: str) -> bytes:
+    try:
+        return b"".join(compressed_chunks(native, target))
+    except Unsupported as exc:
+        raise Unsupported(
+            f"This object, stored in {describe(transfer_syntax_uid)}, can't be sent in "
+            f"{describe(target)}, but as stored or uncompressed: {exc}"
+        ) from exc
+
+
+def _deflated(dataset: bytes) -> bytes:
+    """Of even length, as PS3.5 A.5 wants it."""
+    compressor = zlib.compressobj(zlib.Z_BEST_SPEED, zlib.DEFLATED, -zlib.MAX_WBITS)
+    data = compressor.compress(dataset) + compressor.flush()
+    return data + b"\0" if len(data) & 1 else data
 
 
 def _rewritten(view: memoryview, transfer_syntax_uid: str, target: str, max_bytes: int) -> bytes:
@@ -81,15 +107,15 @@ def _rewritten(view: memoryview, transfer_syntax_uid: str, target: str, max_byte
     is_native = transfer_syntax_uid not in DECODABLE
     if is_native and syntax.encoding == written:
         return bytes(view)
-    decode = None if is_native else _decoder(transfer_syntax_uid, max_bytes)
+    decode = None if is_native else decoder_of(transfer_syntax_uid, max_bytes)
     elements, _ = Rewriter(view, syntax.encoding, written, decode).dataset(0, len(view))
     chunks = list(elements.all_chunks())
     if length_of(chunks) > max_bytes:
         raise Unsupported(f"it would take more than {max_bytes} bytes")
-    return _joined(chunks)
+    return joined(chunks)
 
 
-def _joined(chunks: list[Chunk]) -> bytes:
+def joined(chunks: list[Chunk]) -> bytes:
     """All chunks in one value; frames are decoded one at a time, and nothing is held twice."""
     out = io.BytesIO()
     for chunk in chunks:
@@ -120,7 +146,9 @@ def _only_as_stored(transfer_syntax_uid: str, reason: str) -> Unsupported:
 # --- pixel data -----------------------------------------------------------------------------------
 
 
-def _decoder(transfer_syntax_uid: str, max_bytes: int) -> Decoder:
+def decoder_of(transfer_syntax_uid: str, max_bytes: int) -> Decoder:
+    """Decodes pixel data of that syntax wherever it stands in a dataset, up to `max_bytes`."""
+
     def decode(values: Mapping[int, Buffer], pixel_data: memoryview) -> NativePixels:
         return _native_pixels(values, pixel_data, transfer_syntax_uid, max_bytes)
 
@@ -134,7 +162,7 @@ def _native_pixels(
     count = description.number_of_frames
     length = -(-description.frame_bits * count // 8)
     length += length & 1
-    if not 0 < length <= min(max_bytes, _MAX_VALUE_LENGTH):
+    if not 0 < length <= min(max_bytes, MAX_VALUE_LENGTH):
         raise Unsupported(f"its pixel data would take {length} bytes, {max_bytes} are allowed")
     fragments = frame_fragments(pixel_data, count, _extended_offsets(values))
     if not fragments:
@@ -151,7 +179,7 @@ def _native_pixels(
             _check_alike(first, decoded)
             yield decoded.data
 
-    changes = _changes(values, description, first)
+    changes = changes_between(values, description, described_by(first, description))
     if is_lossy(bytes(b"".join(fragments[0])), transfer_syntax_uid):
         native = description.frame_bytes * description.number_of_frames
         compressed = sum(len(part) for parts in fragments for part in parts)
@@ -162,67 +190,9 @@ def _native_pixels(
     )
 
 
-def describe_pixels(values: Mapping[int, Buffer]) -> PixelDescription:
-    """The Image Pixel module from raw little endian values. Raises Unsupported without size."""
-
-    def number(tag: int, default: int = 0) -> int:
-        value = values.get(tag, b"")
-        return int(struct.unpack_from("<H", value)[0]) if len(value) >= 2 else default
-
-    bits = number(0x00280100)
-    description = PixelDescription(
-        rows=number(0x00280010),
-        columns=number(0x00280011),
-        samples_per_pixel=number(0x00280002, 1),
-        bits_allocated=bits,
-        bits_stored=number(0x00280101, bits),
-        pixel_representation=number(0x00280103) & 1,
-        planar_configuration=number(_PLANAR_CONFIGURATION),
-        photometric_interpretation=_text(values, _PHOTOMETRIC_INTERPRETATION) or _KNOWN_PHOTOMETRIC,
-        number_of_frames=_number_of_frames(values),
-    )
-    if description.frame_bits <= 0:
-        raise Unsupported("its header does not say how large the image is")
-    if bits != 1 and bits % 8:
-        raise Unsupported(f"{bits} bits allocated are neither 1 nor whole bytes")
-    return description
-
-
-def _text(values: Mapping[int, Buffer], tag: int) -> str:
-    return str(values.get(tag, b""), "latin-1").strip(" \0")
-
-
-def _number_of_frames(values: Mapping[int, Buffer]) -> int:
-    text = _text(values, 0x00280008).split("\\")[0]
-    try:
-        return max(1, int(text)) if text else 1
-    except ValueError as exc:
-        raise Unsupported("its NumberOfFrames is no number") from exc
-
-
 def _extended_offsets(values: Mapping[int, Buffer]) -> tuple[int, ...]:
     table = values.get(_EXTENDED_OFFSET_TABLE, b"")
     return struct.unpack_from(f"<{len(table) // 8}Q", table)
-
-
-def _changes(
-    values: Mapping[int, Buffer],
-    description: PixelDescription,
-    decoded: DecodedFrame,
-) -> dict[int, tuple[str, bytes] | None]:
-    """The elements that describe the pixels otherwise than before."""
-    changes: dict[int, tuple[str, bytes] | None] = dict.fromkeys(_ONLY_OF_COMPRESSED)
-    photometric = decoded.photometric_interpretation
-    if photometric != description.photometric_interpretation:
-        changes[_PHOTOMETRIC_INTERPRETATION] = ("CS", photometric.encode("ascii"))
-    is_colour = description.samples_per_pixel > 1
-    if is_colour and (
-        _PLANAR_CONFIGURATION not in values
-        or decoded.planar_configuration != description.planar_configuration
-    ):
-        planar = struct.pack("<H", decoded.planar_configuration)
-        changes[_PLANAR_CONFIGURATION] = ("US", planar)
-    return changes
 
 
 def _check_alike(first: DecodedFrame, other: DecodedFrame) -> None:

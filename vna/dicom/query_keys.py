@@ -17,7 +17,7 @@ from vna.dicom.matching import (
     parse_match,
 )
 from vna.errors import InvalidQuery
-from vna.model.query import AnyOf, Filter, ItemMatch, JsonElement, Match
+from vna.model.query import AnyOf, Empty, Filter, ItemMatch, JsonElement, Match
 
 _SPECIFIC_CHARACTER_SET = 0x00080005
 _QUERY_RETRIEVE_LEVEL = 0x00080052
@@ -32,6 +32,7 @@ _NEVER_MATCHED = frozenset({
 })  # fmt: skip
 _UNIQUE_TAGS = frozenset(attribute.tag for attribute in UNIQUE_KEYS.values())
 _MAX_PATH = 16
+_EMPTY = '""'
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +61,43 @@ def keys_of_identifier(
     ignored: list[int] = []
     filters = _item_filters(identifier, ignored)
     if combine_datetime:
-        filters = _combine(identifier, filters)
+        texts = {item.tag: _element_text(identifier[f"{item.tag:08X}"]) for item in filters}
+        filters = _combine(texts, filters)
     tags = frozenset(int(key, 16) for key in identifier) - _CONTROL
     return QueryKeys(filters, tags, tuple(ignored))
 
 
-def keys_of_parameters(parameters: Iterable[tuple[str, str]]) -> QueryKeys:
+def keys_of_parameters(
+    parameters: Iterable[tuple[str, str]],
+    *,
+    combine_datetime: bool = False,
+    match_empty: bool = False,
+) -> QueryKeys:
     """The keys of QIDO-RS match parameters, names and values already percent-decoded.
 
     A name is a keyword, eight hex digits, or a path of these through sequences with dots; paths
     into the same sequence must match in one item. An empty value is universal, but an empty
     PatientID or instance UID of a level, or one of separators alone, matches nothing (an AnyOf
-    without values): viewers send
-    that for "of this unknown patient" and must not get the archive. Raises InvalidQuery for a word
-    that names no attribute or is given twice.
+    without values): viewers send that for "of this unknown patient" and must not get the archive.
+    `combine_datetime` as for `keys_of_identifier`. With `match_empty` two quotation marks match what
+    has no value (PS3.4 C.2.2.2.7). Raises InvalidQuery for a word that names no attribute or is
+    given twice.
     """
     tree: _Tree = {}
     ignored: list[int] = []
+    texts: dict[int, str] = {}
     for name, value in parameters:
-        _insert(tree, _path(name), value, ignored)
-    return QueryKeys(_tree_filters(tree), frozenset(tree) - _CONTROL, tuple(ignored))
+        path = _path(name)
+        if match_empty and value.strip() == _EMPTY:
+            _put(tree, path, Empty())
+        else:
+            _insert(tree, path, value, ignored)
+        if len(path) == 1:
+            texts[path[0][0]] = value
+    filters = _tree_filters(tree)
+    if combine_datetime:
+        filters = _combine(texts, filters)
+    return QueryKeys(filters, frozenset(tree) - _CONTROL, tuple(ignored))
 
 
 # --- C-FIND ---
@@ -91,13 +109,12 @@ def _item_filters(item: Mapping[str, JsonElement], ignored: list[int]) -> tuple[
     return tuple(Filter(tag, match) for tag, match in matches if match is not None)
 
 
-def _combine(
-    identifier: Mapping[str, JsonElement], filters: tuple[Filter, ...]
-) -> tuple[Filter, ...]:
-    texts = {item.tag: _element_text(identifier[f"{item.tag:08X}"]) for item in filters}
+def _combine(texts: Mapping[int, str], filters: tuple[Filter, ...]) -> tuple[Filter, ...]:
+    """`filters` with the ranges of each date and its time, written as in `texts`, as one."""
     found: dict[int, Match | None] = {}
     for date, time in TIME_OF_DATE.items():
-        moments = combined(texts[date], texts[time]) if {date, time} <= texts.keys() else None
+        both = {date, time} <= texts.keys()
+        moments = combined(texts[date], texts[time]) if both else None
         if moments is not None:
             found[date], found[time] = moments, None
     matches = ((item.tag, found.get(item.tag, item.match)) for item in filters)
@@ -186,16 +203,26 @@ def _attribute(word: str, name: str) -> tuple[int, str]:
 
 
 def _insert(tree: _Tree, path: list[tuple[int, str]], value: str, ignored: list[int]) -> None:
-    *sequences, (tag, vr) = path
-    for sequence, _ in sequences:
+    tag, vr = path[-1]
+    if vr == "SQ" and not value.strip():
+        _inner(tree, path).setdefault(tag, {})
+        return
+    match = _parameter_match(tag, vr, value, ignored, is_nested=len(path) > 1)
+    _put(tree, path, match)
+
+
+def _inner(tree: _Tree, path: list[tuple[int, str]]) -> _Tree:
+    """The tree of the item that the end of `path` belongs to."""
+    for sequence, _ in path[:-1]:
         inner = tree.setdefault(sequence, {})
         if not isinstance(inner, dict):
             inner = tree[sequence] = {}
         tree = inner
-    if vr == "SQ" and not value.strip():
-        tree.setdefault(tag, {})
-        return
-    match = _parameter_match(tag, vr, value, ignored, is_nested=bool(sequences))
+    return tree
+
+
+def _put(tree: _Tree, path: list[tuple[int, str]], match: Match | None) -> None:
+    tag, tree = path[-1][0], _inner(tree, path)
     if tag in tree and tree[tag] != match:
         raise InvalidQuery(f"{attribute_name(tag)} is given twice; give alternatives as one list")
     tree[tag] = match

@@ -14,6 +14,10 @@ EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 _JPEG = "1.2.840.10008.1.2.4."
+JPEG_LS_LOSSLESS = _JPEG + "80"
+JPEG_2000_LOSSLESS = _JPEG + "90"
+HTJ2K_LOSSLESS = _JPEG + "201"
+HTJ2K_LOSSLESS_RPCL = _JPEG + "202"
 
 JPEG_LOSSY = frozenset(
     _JPEG + end
@@ -35,7 +39,35 @@ TARGETS = {
     EXPLICIT_VR_LITTLE_ENDIAN: EXPLICIT_LITTLE,
     EXPLICIT_VR_BIG_ENDIAN: EXPLICIT_BIG,
 }
-"""The syntaxes that `vna.dicom.pixels.transcode` can write."""
+"""The uncompressed syntaxes that `vna.dicom.pixels.transcode` can write."""
+
+ENCODABLE = (
+    JPEG_2000_LOSSLESS,
+    JPEG_LS_LOSSLESS,
+    HTJ2K_LOSSLESS,
+    HTJ2K_LOSSLESS_RPCL,
+    RLE_LOSSLESS,
+)
+"""The compressed ones that it can write, all without loss."""
+
+FRAME_TARGETS = (EXPLICIT_VR_LITTLE_ENDIAN, *ENCODABLE)
+"""Syntaxes into which single frames are converted, the preferred one first."""
+
+OBJECT_TARGETS = (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    *ENCODABLE,
+    DEFLATED_EXPLICIT_VR,
+    EXPLICIT_VR_BIG_ENDIAN,
+)
+"""Syntaxes into which whole objects are converted, the preferred one first."""
+
+
+def object_syntaxes(transfer_syntax_uid: str) -> tuple[str, ...]:
+    """In which syntaxes an object stored in this one can, as a rule, be given: that one first."""
+    if not can_transcode(transfer_syntax_uid):
+        return (transfer_syntax_uid,)
+    return tuple(dict.fromkeys((transfer_syntax_uid, *OBJECT_TARGETS)))
 
 
 def can_transcode(transfer_syntax_uid: str) -> bool:

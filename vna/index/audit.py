@@ -6,6 +6,7 @@ from vna.audit import AuditEvent
 from vna.index.database import Connection, Database
 from vna.index.jsonb import to_jsonb, to_text
 from vna.index.sql import load
+from vna.interrupts import interruptible
 
 
 class PostgresAuditLog:
@@ -15,8 +16,9 @@ class PostgresAuditLog:
         self._database = database
 
     def record(self, event: AuditEvent) -> None:
-        """Keep `event` durably. Raises Unavailable, OutOfSpace."""
-        self._database.attempt(lambda connection: record_within(connection, event))
+        """Keep `event` durably, also of a delivery that was broken off. Raises Unavailable, OutOfSpace."""
+        with interruptible(None):
+            self._database.attempt(lambda connection: record_within(connection, event))
 
 
 def record_within(connection: Connection, event: AuditEvent) -> None:

@@ -16,10 +16,10 @@ from vna.index.columns import Kind
 from vna.index.jsonb import to_text
 from vna.model.query import (
     AnyOf,
+    Empty,
     Filter,
     ItemMatch,
     Match,
-    MomentRange,
     OneOf,
     Range,
     SingleValue,
@@ -77,6 +77,8 @@ class Matcher:
         """`match` on at least one value of a jsonb element (PS3.4 C.2.2.3). Raises InvalidQuery."""
         if isinstance(match, ItemMatch):
             return self._on_items(element, match)
+        if isinstance(match, Empty):
+            return sql.SQL("({} -> 'Value') IS NULL").format(element)
         if isinstance(match, OneOf):
             return any_of(self.on_element(element, tag, item) for item in match.matches)
         return sql.SQL(
@@ -90,6 +92,10 @@ class Matcher:
         name = f"v{len(self.bound)}"
         self.bound[name] = value
         return sql.Placeholder(name)
+
+    def name_values(self, **values: object) -> None:
+        """Bind values that have place-holders of their own."""
+        self.bound |= values
 
     def _on_json_value(self, vr: str, match: Match) -> Part:
         if vr == "PN":
@@ -124,7 +130,7 @@ class Matcher:
                 return sql.SQL("{} = ANY({}::text[])").format(column, listed)
             case Wildcard(pattern):
                 return compare(column, "LIKE", self._text(pattern.translate(_LIKE)))
-            case Range() | MomentRange() | OneOf() | ItemMatch():
+            case _:
                 raise InvalidQuery("a text matches values and wildcards, no range and no items")
 
     def on_ordered(
@@ -147,7 +153,7 @@ class Matcher:
                 ends: tuple[tuple[LiteralString, str | None], ...] = ((">=", low), ("<=", high))
                 given = [compare(side(end), sign, bind(end)) for sign, end in ends if end]
                 return all_of(given or [sql.SQL("{} IS NOT NULL").format(side(""))])
-            case Wildcard() | MomentRange() | OneOf() | ItemMatch():
+            case _:
                 raise InvalidQuery("a date, a time or a number matches values and ranges only")
 
     def _on_name(self, groups: tuple[Part, ...], match: Match) -> Part:
@@ -158,7 +164,7 @@ class Matcher:
                 return any_of(self._on_groups(groups, value, "=") for value in values)
             case Wildcard(pattern):
                 return self._on_groups(groups, pattern, "LIKE")
-            case Range() | MomentRange() | OneOf() | ItemMatch():
+            case _:
                 raise InvalidQuery("a person's name matches values and wildcards only")
 
     def _on_groups(self, groups: tuple[Part, ...], value: str, sign: LiteralString) -> Part:
@@ -177,7 +183,7 @@ class Matcher:
             self._on_folded(group, "LIKE", text.translate(_LIKE))
             if "*" in text or "?" in text
             else self._on_folded(group, "=", text)
-            for text in _name_patterns(value)
+            for text in name_patterns(value)
         )
 
     def _on_folded(self, group: Part, sign: LiteralString, text: str) -> Part:
@@ -233,7 +239,7 @@ def any_of(conditions: Iterable[Part]) -> Part:
     return sql.SQL("({})").format(sql.SQL(" OR ").join(listed)) if listed else sql.SQL("false")
 
 
-def _name_patterns(pattern: str) -> list[str]:
+def name_patterns(pattern: str) -> list[str]:
     """What a pattern means. Delimiters at the end say nothing: DOE^JOHN^ is DOE^JOHN, and DOE^* finds DOE alone too."""
     pattern = pattern.rstrip("^ ")
     ending = pattern[len(pattern.rstrip("^* ")) :]

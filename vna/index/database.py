@@ -13,12 +13,14 @@ import psycopg_pool
 from psycopg import errors as sql_errors
 from psycopg.rows import TupleRow
 
-from vna.errors import ConfigError, OutOfSpace, Unavailable, VnaError
+from vna.errors import Abandoned, ConfigError, OutOfSpace, Unavailable, VnaError
+from vna.interrupts import current_interrupt
 
 Connection = psycopg.Connection[TupleRow]
 T = TypeVar("T")
 
 ATTEMPTS = 4
+_CANCEL_SECONDS = 5.0
 # Seconds (milliseconds for tcp_user_timeout) after which a database that the network has swallowed counts as gone.
 NETWORK = {
     "keepalives_idle": 10,
@@ -52,13 +54,15 @@ class Database:
         """A connection in autocommit mode; several statements belong together in `with c.transaction():`.
 
         Raises Unavailable (no answer, connection lost, time-out), OutOfSpace, or VnaError for what Postgres
-        refuses. After a lost connection the others of the pool are replaced too.
+        refuses. After a lost connection the others of the pool are replaced too. What runs when the thread's
+        Interrupt is set is cancelled: Abandoned.
         """
         pool = self._pool()
         with translated():
             connection = pool.getconn(self._connect_timeout)
             try:
-                yield connection
+                with _cancellable(connection):
+                    yield connection
             except psycopg.Error:
                 if connection.broken:
                     pool.drain()
@@ -146,6 +150,27 @@ def _make_commits_durable(connection: Connection) -> None:
 
 
 @contextlib.contextmanager
+def _cancellable(connection: Connection) -> Iterator[None]:
+    """Let the Interrupt of this thread, if it has one, cancel what runs on `connection`."""
+    interrupt = current_interrupt()
+    if interrupt is None:
+        yield
+        return
+    with interrupt.during(lambda: _cancel(connection)):
+        try:
+            yield
+        except sql_errors.QueryCanceled as exc:
+            if interrupt.is_set:
+                raise Abandoned("the query was cancelled: nobody waits for it any more") from exc
+            raise
+
+
+def _cancel(connection: Connection) -> None:
+    with contextlib.suppress(psycopg.Error):  # it goes on then, for nobody
+        connection.cancel_safe(timeout=_CANCEL_SECONDS)
+
+
+@contextlib.contextmanager
 def translated() -> Iterator[None]:
     """Turn the driver's errors into the archive's."""
     try:
@@ -156,6 +181,8 @@ def translated() -> Iterator[None]:
         raise Unavailable(
             f"no connection to the database ({exc}): does it run, and is [database] pool_size large enough?"
         ) from exc
+    except sql_errors.ForeignKeyViolation as exc:
+        raise Unavailable("what this belongs to was deleted at this moment; try again") from exc
     except _NOT_NOW as exc:
         raise Unavailable(f"the database does not answer: {_reason(exc)}") from exc
     except psycopg.Error as exc:
@@ -163,13 +190,15 @@ def translated() -> Iterator[None]:
 
 
 def is_worth_repeating(error: Unavailable) -> bool:
-    """A lost connection (no SQLSTATE, or class 08 or 57P) or a transaction in the way (class 40)."""
+    """A lost connection (no SQLSTATE, or class 08 or 57P) or a transaction in the way: class 40, or one that deleted
+    what a foreign key leads to (23503).
+    """
     cause = error.__cause__
     if isinstance(error, OutOfSpace) or isinstance(cause, psycopg_pool.PoolTimeout):
         return False
     if not isinstance(cause, psycopg.Error):
         return False
-    return cause.sqlstate is None or cause.sqlstate.startswith(("08", "40", "57P"))
+    return cause.sqlstate is None or cause.sqlstate.startswith(("08", "40", "57P", "23503"))
 
 
 def _reason(exc: psycopg.Error) -> str:

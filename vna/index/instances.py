@@ -11,7 +11,9 @@ from typing import Any
 from storage_backends.base import Digest
 from vna.index.copies import CopyIndex
 from vna.index.database import Database
+from vna.index.frame_places import FramePlaces
 from vna.index.known_parents import KnownParents
+from vna.index.metadata_documents import MetadataDocumentIndex
 from vna.index.prepared import Parameter, PreparedCall
 from vna.index.registering import parameters_of, registration_of, unpacked_digest
 from vna.index.selections import SelectionIndex
@@ -22,7 +24,6 @@ from vna.model.instances import (
     InstanceLayout,
     Location,
     NewInstance,
-    Outcome,
     Registration,
     StoredInstance,
 )
@@ -55,7 +56,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Totals of the index; `stored_bytes` are those of all objects, conflicting ones included."""
+    """Totals of the index; `stored_bytes` are those of all objects, with those in conflict and in the trash."""
 
     patients: int
     studies: int
@@ -67,7 +68,7 @@ class Counts:
 
 class InstanceIndex:
     """Which instances there are. Shared by all threads. `copies`: the objects behind their versions;
-    `selections`: what a retrieve delivers.
+    `selections`: what a retrieve delivers; `frame_places`: where frames lie.
     """
 
     def __init__(self, database: Database) -> None:
@@ -76,7 +77,9 @@ class InstanceIndex:
         self._registering = PreparedCall("vna_register", load("queries/register"))
         self._waiting_commits = threading.BoundedSemaphore(max(1, database.pool_size // 2))
         self.copies = CopyIndex(database)
+        self.documents = MetadataDocumentIndex(database)
         self.selections = SelectionIndex(database)
+        self.frame_places = FramePlaces(database)
 
     def register(
         self, new: NewInstance, origin: Origin, keep: Callable[[], object] = lambda: None
@@ -103,15 +106,15 @@ class InstanceIndex:
     def _register_known(
         self, new: NewInstance, origin: Origin, keep: Callable[[], object]
     ) -> Registration:
-        registration = None
-        if self._known.has(new):
-            registration = self._register(parameters_of(new, origin, with_parents=False), keep)
+        registration, known_series = None, self._known.series_of(new)
+        if known_series is not None:
+            registration = self._register(parameters_of(new, origin, known_series), keep)
         if registration is None:
             registration = self._register(parameters_of(new, origin), keep)
         if registration is None:
             raise AssertionError("register_instance answers a call that has everything")
-        if registration.outcome is Outcome.STORED and not registration.notes:
-            self._known.add(new)
+        if registration.series_id is not None and not registration.notes:
+            self._known.add(new, registration.series_id)
         return registration
 
     def check(self) -> None:
@@ -136,16 +139,6 @@ class InstanceIndex:
     def warnings(self, instance_id: int) -> tuple[str, ...]:
         """What was odd with an instance when it arrived. Raises Unavailable."""
         return tuple(self._value("SELECT warnings FROM instance WHERE id = %s", instance_id) or ())
-
-    def series_state(
-        self, study_instance_uid: str, series_instance_uid: str
-    ) -> tuple[int, int] | None:
-        """(number of instances, id of the newest), which change together with the series; None: no such series."""
-        values = [study_instance_uid, series_instance_uid]
-        row = self._database.attempt(
-            lambda c: c.execute(load("queries/series_state"), values).fetchone()
-        )
-        return None if row is None or row[1] is None else (row[0], row[1])
 
     def conflicts(self, limit: int = 100, after: int = 0) -> list[Conflict]:
         """Up to `limit` conflicts whose id is above `after`, oldest first. Raises Unavailable."""

@@ -16,24 +16,25 @@ _Levels = tuple[dict[str, JsonElement], dict[str, JsonElement], dict[str, JsonEl
 class KnownParents:
     """The last series stored and what their instances said of patient, study and series; safe for threads.
 
-    Only a hint: the index checks that the rows are there, and asks for everything when they are not.
+    Only a hint: the index checks that the rows are there still, and asks for everything when they are not. A series
+    that was deleted and stored anew has another id.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
-        self._levels: OrderedDict[tuple[str, str], _Levels] = OrderedDict()
+        self._levels: OrderedDict[tuple[str, str], tuple[int, _Levels]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def has(self, new: NewInstance) -> bool:
-        """Whether the last stored instance of this series said exactly the same of all levels above it."""
+    def series_of(self, new: NewInstance) -> int | None:
+        """The id of the series when its last stored instance said exactly the same of all levels above it."""
         with self._lock:
             known = self._levels.get(_key(new))
-        return known is not None and known == _levels(new)
+        return known[0] if known is not None and known[1] == _levels(new) else None
 
-    def add(self, new: NewInstance) -> None:
+    def add(self, new: NewInstance, series_id: int) -> None:
         """Remember what a stored instance said; the oldest series make room."""
         with self._lock:
-            self._levels[_key(new)] = _levels(new)
+            self._levels[_key(new)] = series_id, _levels(new)
             self._levels.move_to_end(_key(new))
             while len(self._levels) > self._capacity:
                 self._levels.popitem(last=False)

@@ -23,10 +23,11 @@ from vna.model.identifiers import LEVELS, Level
 from vna.model.query import JsonElement
 
 Part = sql.Composable
-_MOST_REMEMBERED = 256
+MOST_REMEMBERED = 256
 """Attributes asked for at once; who names more does so in vain, and is not remembered for it."""
 
-_KEPT_AT = {level: {attribute.tag for attribute in BY_LEVEL[level]} for level in LEVELS}
+KEPT_AT = {level: {attribute.tag for attribute in BY_LEVEL[level]} for level in LEVELS}
+_OF_PATIENT = {tag for tag, item in COMPUTED_COLUMNS.items() if item.level is Level.PATIENT}
 _ONLINE: JsonElement = {"vr": "CS", "Value": ["ONLINE"]}
 
 
@@ -63,7 +64,7 @@ class Outputs:
 
 def outputs_of(level: Level, asked: frozenset[int] | None) -> Outputs:
     """What it takes to answer a query at `level` for the tags `asked`; None: all that is kept."""
-    if asked is not None and len(asked) > _MOST_REMEMBERED:
+    if asked is not None and len(asked) > MOST_REMEMBERED:
         return _outputs_of(level, asked)
     return _remembered(level, asked)
 
@@ -80,9 +81,25 @@ def attributes_at(level: Level, here: tuple[Level, ...]) -> Part:
     return sql.Identifier(ALIASES[level], "attributes")
 
 
+def reads_patient(level: Level, asked: frozenset[int] | None) -> bool:
+    """Whether it takes the row of the patient to answer."""
+    return (
+        level is Level.PATIENT
+        or needs(Level.PATIENT, asked, level)
+        or bool((asked or frozenset()) & _OF_PATIENT)
+    )
+
+
+def needs(level: Level, asked: frozenset[int] | None, query_level: Level) -> bool:
+    """Whether the jsonb of `level` has one of the attributes asked for."""
+    return asked is None or any(
+        tag not in RETURNED_COLUMNS[level] and home_of(tag, query_level) == level for tag in asked
+    )
+
+
 def _outputs_of(level: Level, asked: frozenset[int] | None) -> Outputs:
     here = above(level)
-    documents = [_document(home, here, asked) for home in here if _needs(home, asked, level)]
+    documents = [_document(home, here, asked) for home in here if needs(home, asked, level)]
     tags = [tag for home in here for tag in RETURNED_COLUMNS[home] if asked is None or tag in asked]
     computed = [
         item
@@ -109,13 +126,6 @@ def _empty(asked: frozenset[int]) -> dict[str, JsonElement]:
     return found
 
 
-def _needs(level: Level, asked: frozenset[int] | None, query_level: Level) -> bool:
-    """Whether the jsonb of `level` has one of the attributes asked for."""
-    return asked is None or any(
-        tag not in RETURNED_COLUMNS[level] and home_of(tag, query_level) == level for tag in asked
-    )
-
-
 def _document(level: Level, here: tuple[Level, ...], asked: frozenset[int] | None) -> Part:
     """The jsonb of `level` as text, cut down to what is asked for where it is.
 
@@ -124,7 +134,7 @@ def _document(level: Level, here: tuple[Level, ...], asked: frozenset[int] | Non
     attributes = attributes_at(level, here)
     if asked is None:
         return sql.SQL("{}::text").format(attributes)
-    keys = [f"{tag:08X}" for tag in sorted(asked & _KEPT_AT[level])]
+    keys = [f"{tag:08X}" for tag in sorted(asked & KEPT_AT[level])]
     members = sql.SQL(", ").join(sql.SQL("{} jsonb").format(sql.Identifier(key)) for key in keys)
     return sql.SQL("(SELECT row_to_json(r)::text FROM jsonb_to_record({}) AS r({}))").format(
         attributes, members

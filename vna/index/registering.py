@@ -22,9 +22,12 @@ PATIENT_MISMATCH = (
 
 
 def parameters_of(
-    new: NewInstance, origin: Origin, *, with_parents: bool = True
+    new: NewInstance, origin: Origin, known_series: int | None = None
 ) -> list[Parameter]:
-    """What queries/register.sql takes, in its order; patient, study and series as NULL where they are known."""
+    """What queries/register.sql takes, in its order; patient, study and series as NULL where the series with the id
+    `known_series` was told of them.
+    """
+    with_parents = known_series is None
     levels, layout, location = new.attributes, new.layout, new.location
     return [
         new.uids.study_instance_uid,
@@ -55,12 +58,13 @@ def parameters_of(
         origin.correlation_id,
         to_jsonb(names_by_key(levels.patient, levels.study)) if with_parents else None,
         to_jsonb(names_by_key(levels.series)) if with_parents else None,
+        known_series,
     ]
 
 
 def registration_of(row: Row) -> Registration | None:
     """The answer of queries/register.sql; None: it needs patient, study and series after all."""
-    outcome, location_is_kept, conflict_id, is_mismatch = row
+    outcome, location_is_kept, conflict_id, is_mismatch, series_id = row
     if outcome is None:
         return None
     notes = (PATIENT_MISMATCH,) if is_mismatch == b"t" and outcome == b"stored" else ()
@@ -69,6 +73,7 @@ def registration_of(row: Row) -> Registration | None:
         location_is_kept == b"t",
         None if conflict_id is None else int(conflict_id),
         notes,
+        None if series_id is None else int(series_id),
     )
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from vna.errors import Unavailable
 from vna.index.database import ATTEMPTS, Database, is_worth_repeating
-from vna.index.statement import Statement, build_statement
-from vna.model.query import Query, Record
+from vna.index.pages import SearchPages
+from vna.index.statement import Statement, TextStatement, build_pages, build_statement
+from vna.index.timed import limit_time, too_broad
+from vna.model.query import Page, Query, Record, SearchTimes, UrlParts
 
 BATCH = 500
 
@@ -21,6 +23,7 @@ class SearchIndex:
         """`zone`: the IANA name of the time zone of objects that do not tell theirs; "": that of a query."""
         self._database = database
         self._zone = zone
+        self._pages = SearchPages(database, zone)
 
     def find(self, query: Query) -> Iterator[Record]:
         """The records that match, newest study first, then by series and instance number; stable with ties.
@@ -39,6 +42,21 @@ class SearchIndex:
         attributes_of, level = statement.outputs.attributes_of, query.level
         return (Record(level, attributes_of(row)) for row in rows)
 
+    def page(self, query: Query, url: UrlParts, times: SearchTimes) -> Page:
+        """The first `query.limit` matches as finished objects, see `SearchPages.page`."""
+        return self._pages.page(query, url, times)
+
+    def objects(self, query: Query, url: UrlParts, seconds: float) -> Iterator[bytes]:
+        """The matches as finished objects of the DICOM JSON model, in the order of `find`.
+
+        `seconds`: in which the first must be found. Closing the iterator ends the query. Raises as `find`, and
+        TooBroad.
+        """
+        with too_broad(seconds):
+            for statement in build_pages(query, self._zone, url):
+                for row in self._streamed(statement, for_all_rows=True, seconds=seconds):
+                    yield row[0].encode()
+
     def _at_once(self, statement: Statement, text: bytes) -> Iterator[Sequence[Any]]:
         yield from self._fetched(statement, text)
 
@@ -56,8 +74,12 @@ class SearchIndex:
             lambda c: list(c.execute(text, statement.values, prepare=statement.is_keyed).fetchall())
         )
 
-    def _streamed(self, statement: Statement, for_all_rows: bool) -> Iterator[Sequence[Any]]:
+    def _streamed(
+        self, statement: Statement | TextStatement, for_all_rows: bool, seconds: float = 0.0
+    ) -> Iterator[Sequence[Any]]:
         """Rows of a cursor; a connection that turns out to be lost before the first row is replaced.
+
+        `seconds`: the time limit of each batch, 0 for none.
 
         `for_all_rows`: planned for the last row. By default Postgres plans cursors for the first tenth, and would
         rather go through all studies by date than sort those of one name.
@@ -65,7 +87,8 @@ class SearchIndex:
         begun = False
         for attempts_left in reversed(range(ATTEMPTS)):
             try:
-                with contextlib.closing(self._cursor_rows(statement, for_all_rows)) as rows:
+                found = self._cursor_rows(statement, for_all_rows, seconds)
+                with contextlib.closing(found) as rows:
                     for row in rows:
                         begun = True
                         yield row
@@ -76,7 +99,7 @@ class SearchIndex:
                 return
 
     def _cursor_rows(
-        self, statement: Statement, for_all_rows: bool
+        self, statement: Statement | TextStatement, for_all_rows: bool, seconds: float
     ) -> Generator[Sequence[Any], None, None]:
         """Rows by a cursor of the server; few rows leave the connection free before the first is used."""
         with (
@@ -86,6 +109,8 @@ class SearchIndex:
         ):
             if for_all_rows:
                 connection.execute("SET LOCAL cursor_tuple_fraction = 1.0")
+            if seconds:
+                limit_time(connection, seconds)
             cursor.execute(statement.text, statement.values)
             rows = cursor.fetchmany(BATCH)
             while len(rows) == BATCH:

@@ -39,13 +39,13 @@ class SelectionIndex:
     def load(self, ids: Sequence[int]) -> list[StoredInstance]:
         """The instances of these ids in this order, without those that are gone. Raises Unavailable."""
         found = {row[0]: row for row in self._rows(_BY_ID, [list(ids)])}
-        return [_stored_instance(found[number]) for number in ids if number in found]
+        return [stored_instance(found[number]) for number in ids if number in found]
 
     def select(self, selection: Selection) -> list[StoredInstance]:
         """All that match at once, in the order of `choose`. Raises Unavailable."""
         if selection.is_empty:
             return []
-        return [_stored_instance(row) for row in self._rows(*_conditions(selection))]
+        return [stored_instance(row) for row in self._rows(*_conditions(selection))]
 
     def _rows(self, conditions: sql.Composable, values: Sequence[object]) -> list[Any]:
         statement = sql.SQL(load("queries/select_instances")).format(conditions=conditions)
@@ -86,7 +86,8 @@ def _conditions(selection: Selection) -> tuple[sql.Composable, list[list[str]]]:
     return sql.SQL(" AND ").join(parts), list(narrowing.values())
 
 
-def _stored_instance(row: Sequence[Any]) -> StoredInstance:
+def stored_instance(row: Sequence[Any]) -> StoredInstance:
+    """What the first columns of a row of `select_instances` say."""
     return StoredInstance(
         instance_id=row[0],
         uids=InstanceUids(row[1], row[2], row[3]),

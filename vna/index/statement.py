@@ -1,45 +1,29 @@
-"""A query as one SELECT: joins upwards, filters of deeper levels as EXISTS, computed attributes when asked."""
+"""A query as statements: all its records, pages of finished objects, the number of its matches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from typing import LiteralString
 
-from psycopg import sql
-
-from vna.dicom.person_names import TOKEN_LEVELS, wanted
-from vna.errors import InvalidQuery
-from vna.index.columns import (
-    ALIASES,
-    COLUMNS,
-    COMPUTED_COLUMNS,
-    INSTANCE_AVAILABILITY,
-    PARENTS,
-    TABLES,
-    Computed,
-    Kind,
-    home_of,
+from vna.index.columns import COLUMNS
+from vna.index.conditions import Part, all_of
+from vna.index.filters import (
+    PATIENT_ID,
+    conditions,
+    numbers,
+    scope_of,
+    tables,
+    tables_of_page,
 )
-from vna.index.conditions import Matcher, Part, all_of
-from vna.index.moments import Clocks, on_moments
-from vna.index.outputs import Outputs, above, attributes_at, outputs_of
-from vna.model.identifiers import LEVELS, Level
-from vna.model.query import AnyOf, Filter, Match, MomentRange, Query, Range, SingleValue
+from vna.index.json_outputs import counted_above, json_object
+from vna.index.outputs import Outputs, above, outputs_of, reads_patient
+from vna.index.positions import ordered, shown, stretches
+from vna.model.identifiers import Level
+from vna.model.query import AnyOf, Filter, Query, Range, SingleValue, UrlParts
 
-_ORDER: dict[Level, LiteralString] = {
-    Level.PATIENT: "p.id DESC",
-    Level.STUDY: "s.study_date DESC NULLS LAST, s.study_time DESC NULLS LAST, s.id DESC",
-    Level.SERIES: "e.series_number NULLS LAST, e.id",
-    Level.IMAGE: "i.instance_number NULLS LAST, i.id",
-}
-_PATIENT_ID = 0x00100020
 _STUDY_DATE = 0x00080020
 _KEYS = frozenset(
-    {_PATIENT_ID, 0x0020000D, 0x0020000E, 0x00080018, 0x00080050}  # unique keys, accession number
+    {PATIENT_ID, 0x0020000D, 0x0020000E, 0x00080018, 0x00080050}  # unique keys, accession number
 )
-_NAME_SUFFIXES = ("", "_ideographic", "_phonetic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +42,16 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scope:
-    """Where a condition of `query` is put together: the tables of the levels `here` are joined."""
+class TextStatement:
+    """A statement of which every row is text. `is_prepared`: one plan is right whatever the values.
 
-    query: Query
-    here: tuple[Level, ...]
-    matcher: Matcher
-    clocks: Clocks | None
+    `is_bounded`: an index leads to what it reads, and it reads no more than it gives.
+    """
+
+    text: bytes
+    values: dict[str, object]
+    is_prepared: bool
+    is_bounded: bool
 
 
 def build_statement(query: Query, zone: str = "", first_rows: int = 1) -> Statement:
@@ -72,23 +59,83 @@ def build_statement(query: Query, zone: str = "", first_rows: int = 1) -> Statem
 
     `zone`: the IANA name of the time zone of objects that do not tell theirs; "": that of the query.
     """
-    matcher = Matcher()
-    clocks = None if query.utc_offset is None else Clocks(query.utc_offset, zone)
-    scope = _Scope(query, above(query.level), matcher, clocks)
+    scope = scope_of(query, zone)
     outputs = outputs_of(query.level, query.return_tags)
+    condition, _ = conditions(scope)
     body = b"SELECT %b FROM %b WHERE %b ORDER BY %b" % (
         outputs.columns,
-        _tables(query.level),
-        _conditions(scope).as_bytes(None),
-        _ordered(query.level),
+        tables(Level.PATIENT, query.level),
+        condition.as_bytes(None),
+        ordered(query.level),
     )
     return Statement(
         text=body + _page(query.limit, query.offset),
-        values=matcher.bound,
+        values=scope.matcher.bound,
         outputs=outputs,
         is_keyed=_is_keyed(query),
         first=body + _page(first_rows, query.offset),
     )
+
+
+def build_pages(query: Query, zone: str, url: UrlParts) -> list[TextStatement]:
+    """Statements whose rows, one statement's behind the other's, are the matches of `query`.
+
+    Of each the finished object of the DICOM JSON model and the columns of its Position. Each is limited as `query`
+    is: once there are enough rows, those that are left need not be asked. Raises InvalidQuery.
+    """
+    scope = scope_of(query, zone)
+    condition, top = conditions(scope)
+    if top is not Level.PATIENT:  # the order takes the study
+        reads = reads_patient(query.level, query.return_tags)
+        top = Level.PATIENT if reads else Level.STUDY
+    parts: list[Part] = [condition]
+    if query.after is not None:
+        behind = stretches(query.level, query.after, scope.matcher.bind)
+        parts = [all_of([condition, stretch]) for stretch in behind]
+    scope.matcher.name_values(
+        before_study=url.before_study,
+        before_series=url.before_series,
+        before_instance=url.before_instance,
+    )
+    is_keyed = _is_keyed(query) or not (query.filters or query.offset)
+    texts = (_page_text(query, top, part.as_bytes(None)) for part in parts)
+    return [TextStatement(text, scope.matcher.bound, is_keyed, is_keyed) for text in texts]
+
+
+def _page_text(query: Query, top: Level, condition: bytes) -> bytes:
+    level, order = query.level, ordered(query.level)
+    found = b"FROM %b WHERE %b ORDER BY %b%b" % (
+        tables(top, level),
+        condition,
+        order,
+        _page(query.limit, query.offset),
+    )
+    columns = b"%b, %b" % (json_object(level, query.return_tags), shown(level))
+    counted = counted_above(level, query.return_tags)
+    if not counted.tables:
+        return b"SELECT %b %b" % (columns, found)
+    return b"WITH page AS MATERIALIZED (SELECT %b %b), %b SELECT %b FROM %b %b ORDER BY %b" % (
+        *(numbers(top, level), found, counted.tables),
+        *(columns, tables_of_page(top, level), counted.joins, order),
+    )
+
+
+def build_count(query: Query, zone: str, known: str = "") -> TextStatement:
+    """One row: what was to be seen at its moment, and how many matches there were, whatever page is asked for.
+
+    The second is NULL when nothing was committed since `known`, the first value of an earlier row.
+    Raises InvalidQuery.
+    """
+    scope = scope_of(query, zone)
+    condition, top = conditions(scope)
+    scope.matcher.name_values(known=known)
+    text = (
+        b"SELECT pg_current_snapshot()::text, CASE WHEN pg_current_snapshot()::text <> %%(known)s::text "
+        b"THEN (SELECT count(*) FROM %b WHERE %b) END"
+        % (tables(top, query.level), condition.as_bytes(None))
+    )
+    is_prepared = _is_keyed(query) or not query.filters
+    return TextStatement(text, scope.matcher.bound, is_prepared, is_bounded=False)
 
 
 def _is_keyed(query: Query) -> bool:
@@ -107,127 +154,7 @@ def _is_key(item: Filter) -> bool:
     return item.tag in _KEYS and isinstance(item.match, (SingleValue, AnyOf))
 
 
-@cache
-def _tables(level: Level) -> bytes:
-    return _joined(above(level)).as_bytes(None)
-
-
-def _joined(levels: tuple[Level, ...]) -> Part:
-    """The tables of adjacent levels, joined."""
-    first, *others = levels
-    parts: list[Part] = [_table(first)]
-    parts += [sql.SQL("JOIN {} ON {}").format(_table(level), _link(level)) for level in others]
-    return sql.SQL(" ").join(parts)
-
-
-def _table(level: Level) -> Part:
-    return sql.SQL("{} AS {}").format(sql.Identifier(TABLES[level]), sql.Identifier(ALIASES[level]))
-
-
-def _link(level: Level) -> Part:
-    """How a row of `level` belongs to its parent."""
-    parent = LEVELS[LEVELS.index(level) - 1]
-    return sql.SQL("{} = {}").format(
-        sql.Identifier(ALIASES[level], PARENTS[level]), sql.Identifier(ALIASES[parent], "id")
-    )
-
-
-@cache
-def _ordered(level: Level) -> bytes:
-    levels = (level,) if level is Level.PATIENT else above(level)[1:]
-    return ", ".join(_ORDER[item] for item in levels).encode()
-
-
 def _page(limit: int | None, offset: int) -> bytes:
     parts = [] if limit is None else [b" LIMIT %d" % max(0, limit)]
     parts += [b" OFFSET %d" % offset] if offset > 0 else []
     return b"".join(parts)
-
-
-def _conditions(scope: _Scope) -> Part:
-    query, here = scope.query, scope.here
-    own: list[Part] = []
-    deeper: list[tuple[Level, Part]] = []
-    for item in query.filters:
-        found = _condition(item, scope)
-        if found is None:
-            continue
-        level, condition = found
-        if level in here:
-            own.append(condition)
-        elif item.tag in COMPUTED_COLUMNS:
-            own.append(_exists(query.level, level, [condition]))
-        else:
-            deeper.append((level, condition))
-    if deeper:
-        deepest = max((level for level, _ in deeper), key=LEVELS.index)
-        own.append(_exists(query.level, deepest, (condition for _, condition in deeper)))
-    return all_of(own)
-
-
-def _exists(level: Level, deepest: Level, conditions: Iterable[Part]) -> Part:
-    """Some row below, down to `deepest`, meets all conditions together."""
-    start, stop = LEVELS.index(level) + 1, LEVELS.index(deepest) + 1
-    below = LEVELS[start:stop]
-    return sql.SQL("EXISTS (SELECT FROM {} WHERE {} AND {})").format(
-        _joined(below), _link(below[0]), all_of(conditions)
-    )
-
-
-def _condition(item: Filter, scope: _Scope) -> tuple[Level, Part] | None:
-    """Where `item` applies and how; None when the index does not keep the attribute (then it is universal)."""
-    found = _on_moments(item, scope) or _literal(item, scope)
-    query = wanted(item.tag, item.match) if scope.query.fuzzy and item.tag in TOKEN_LEVELS else None
-    if query is None or found is None:
-        return found
-    level = TOKEN_LEVELS[item.tag]
-    names = sql.Identifier(ALIASES[level], "person_names")
-    return level, sql.SQL("({names} @@ {query}::tsquery OR {names} IS NULL AND {literal})").format(
-        names=names, query=scope.matcher.bind(query), literal=found[1]
-    )
-
-
-def _on_moments(item: Filter, scope: _Scope) -> tuple[Level, Part] | None:
-    """A range of moments, or times of another zone; None for what matches as it was noted."""
-    home = home_of(item.tag, scope.query.level)
-    if home is None or (scope.clocks is None and not isinstance(item.match, MomentRange)):
-        return None
-    attributes = attributes_at(home, scope.here)
-    condition = on_moments(item.tag, item.match, attributes, scope.matcher, scope.clocks)
-    return None if condition is None else (home, condition)
-
-
-def _literal(item: Filter, scope: _Scope) -> tuple[Level, Part] | None:
-    level, here, matcher = scope.query.level, scope.here, scope.matcher
-    column = COLUMNS.get(item.tag)
-    if column is not None:
-        suffixes = _NAME_SUFFIXES if column.kind is Kind.NAME else ("",)
-        columns = tuple(
-            sql.Identifier(ALIASES[column.level], column.name + suffix) for suffix in suffixes
-        )
-        condition = matcher.on_column(columns, column.kind, item.match)
-        if item.tag == _PATIENT_ID:  # so that the index, which leaves out the nameless, is used
-            condition = sql.SQL("{} AND p.patient_id <> ''").format(condition)
-        return column.level, condition
-    computed = COMPUTED_COLUMNS.get(item.tag)
-    if computed is not None:
-        return computed.level, _on_computed(computed, item.match, matcher)
-    if item.tag == INSTANCE_AVAILABILITY:
-        return level, matcher.on_column((sql.SQL("'ONLINE'"),), Kind.TEXT, item.match)
-    home = home_of(item.tag, level)
-    if home is None:
-        return None
-    element = sql.SQL("({} -> {})").format(
-        attributes_at(home, here), sql.Literal(f"{item.tag:08X}")
-    )
-    return home, matcher.on_element(element, item.tag, item.match)
-
-
-def _on_computed(computed: Computed, match: Match, matcher: Matcher) -> Part:
-    if computed.rows is not None and computed.member is not None:
-        return sql.SQL("EXISTS (SELECT {} AND {})").format(
-            computed.rows, matcher.on_column((computed.member,), Kind.TEXT, match)
-        )
-    if not isinstance(match, (SingleValue, AnyOf)):
-        raise InvalidQuery(f"({computed.tag:08X}) matches numbers only")
-    return matcher.on_column((computed.expression,), Kind.INTEGER, match)

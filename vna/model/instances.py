@@ -85,13 +85,15 @@ class Registration:
     """What the index did with a NewInstance.
 
     `location_is_kept` is False for a duplicate: its bytes are already there under another key, the new
-    object may be removed. `conflict_id` is set when the same UID already stands for other content.
+    object may be removed. `conflict_id` is set when the same UID already stands for other content. `series_id`: the
+    series of a stored instance, of which there is a new one when it was deleted and stored anew.
     """
 
     outcome: Outcome
     location_is_kept: bool
     conflict_id: int | None = None
     notes: tuple[str, ...] = ()
+    series_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,12 @@ class ItemMatch:
     filters: tuple[Filter, ...]
 
 
-Match = SingleValue | AnyOf | Wildcard | OneOf | Range | MomentRange | ItemMatch
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """The attribute has no value, or is not there at all (C.2.2.2.7)."""
+
+
+Match = SingleValue | AnyOf | Wildcard | OneOf | Range | MomentRange | ItemMatch | Empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class Query:
     A filter of any level is allowed (relational, C.4.1.2.2.1); doors that are hierarchical check it themselves.
     `fuzzy`: person names match by meaning (C.2.2.2.1.1). `utc_offset`: dates and times of the filters, and those of
     the records, are those of clocks so many minutes ahead of UTC (C.2.2.2.1.3); None: as they were noted.
+    `after`: only matches behind that place in their order; for pages.
     """
 
     level: Level
@@ -89,6 +95,48 @@ class Query:
     offset: int = 0
     fuzzy: bool = False
     utc_offset: int | None = None
+    after: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the order of matches: what the match in front of it is sorted by; None where it has no value.
+
+    Days from 2000-01-01 and time of day of its study and the number of that in the index, then Series Number and
+    number of the series, then Instance Number and number of the instance, as deep as the query goes.
+    """
+
+    keys: tuple[int | str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UrlParts:
+    """What stands in a Retrieve URL in front of each of its UIDs."""
+
+    before_study: str
+    before_series: str
+    before_instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Matches as finished objects of the DICOM JSON model, UTF-8.
+
+    `following`: where the next page begins, None on the last one. `total`: how many matches the whole search has,
+    None where it was not counted.
+    """
+
+    objects: list[bytes]
+    following: Position | None
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTimes:
+    """How many seconds a search may take that no index bounds, and how many counting its matches may."""
+
+    search: float
+    count: float
 
 
 @dataclass(frozen=True, slots=True)

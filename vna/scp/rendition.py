@@ -38,7 +38,7 @@ class Rendition(Protocol):
         ...
 
     def payload(self, instance: StoredInstance, transfer_syntax_uid: str) -> Payload:
-        """What is sent. Raises Corrupt, Unavailable, Unsupported; so may reading it."""
+        """What is sent. Raises Corrupt, DecoderFailed, Unavailable, Unsupported; so may reading it."""
         ...
 
 

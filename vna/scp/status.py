@@ -15,6 +15,7 @@ from vna.dicom.frame_keys import (
 from vna.dimse.errors import DataTooLarge
 from vna.errors import (
     Corrupt,
+    DecoderFailed,
     InvalidInstance,
     InvalidQuery,
     MismatchedInstance,
@@ -117,6 +118,10 @@ _REMEDIES: tuple[tuple[type[VnaError], str], ...] = (
     (
         Corrupt,
         "restore the named object from a copy, or have it sent again: it takes the lost one's place",
+    ),
+    (
+        DecoderFailed,
+        "the object may be damaged or hostile; a peer that takes its stored syntax can have it",
     ),
     (Unsupported, "the peer must accept the stored transfer syntax"),
     (NotFound, "the object went away meanwhile; query again"),

@@ -19,6 +19,7 @@ def header_json(
 ) -> dict[str, JsonElement]:
     """Every element of the stored dataset by tag; those behind the pixel data included.
 
+    With `Remembering` for `bulk_uri`, elements are shared with others and must not be changed.
     Raises Corrupt, Unavailable.
     """
     layout = instance.layout

@@ -18,17 +18,20 @@ from vna.dicom.syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     RLE_LOSSLESS,
+    TARGETS,
 )
 from vna.dicom.vrs import WORD_SIZES
 from vna.errors import NotFound, Unsupported
 from vna.model.frames import EncapsulatedFrames, FrameTable, NativeFrames
 from vna.model.instances import StoredInstance
 from vna.model.query import JsonElement
+from vna.services.decoders import Decoding, InProcess
 from vna.services.extract import Extract, ExtractService
 from vna.services.header_bytes import header_bytes
 from vna.services.header_json import header_json
 from vna.services.reading import (
     Read,
+    check_frame_size,
     check_size,
     fragments_reader,
     layout_reader,
@@ -41,6 +44,7 @@ T = TypeVar("T", int, str)
 _PIXEL_DATA = ("7FE00008", "7FE00009", "7FE00010")
 PIXEL_DATA_PATHS = frozenset(_PIXEL_DATA)
 _UNDEFINED_LENGTH = b"\xff" * 4
+_HERE = InProcess()
 _NATIVE_AS_EXPLICIT = frozenset(
     {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN, DEFLATED_EXPLICIT_VR}
 )
@@ -74,16 +78,18 @@ class BulkData:
 class PixelService:
     """Cuts, finds and converts what lies inside stored instances; `extracts` makes new ones of them."""
 
-    def __init__(self, retrieve: RetrieveService, max_bytes: int) -> None:
+    def __init__(self, retrieve: RetrieveService, max_bytes: int, decoders: Decoding) -> None:
         self._retrieve = retrieve
         self._max_bytes = max_bytes
+        self._decoders = decoders
         self.extracts = ExtractService(retrieve, max_bytes)
 
     def frames(self, instance: StoredInstance, numbers: Sequence[int]) -> Iterator[Frame]:
         """The frames in the order asked for, as stored; the few syntaxes without a media type of their own
         (big endian, deflated, RLE of 32 bits) as explicit little endian.
 
-        Raises NotFound before the first frame when there is no such frame, Corrupt, Unavailable, Unsupported.
+        Raises NotFound before the first frame when there is no such frame, Corrupt, DecoderFailed, Unavailable,
+        Unsupported.
         """
         table = self._retrieve.frame_table(instance)
         if table is None:
@@ -130,31 +136,37 @@ class PixelService:
         description = describe(header_json(self._retrieve, instance, lambda path: path))
         if description.bits_allocated != 32:
             return None
-        return lambda frame: frame_to_little_endian(frame, RLE_LOSSLESS, description)
+        check_frame_size(description, self._max_bytes)
+        return lambda frame: self._decoders.call(
+            frame_to_little_endian, frame, RLE_LOSSLESS, description
+        )
 
     def dataset_as(self, instance: StoredInstance, transfer_syntax_uid: str) -> bytes:
         """The dataset in explicit or implicit little endian, without file meta.
 
-        Raises Unsupported naming the stored syntax when it can't be converted, Corrupt, Unavailable.
+        Raises Unsupported naming the stored syntax when it can't be converted, DecoderFailed, Corrupt, Unavailable.
         """
         check_size(instance, self._max_bytes)
-        return transcode(
-            self._retrieve.load_whole(instance),
-            dataset_offset=instance.layout.dataset_offset,
-            transfer_syntax_uid=instance.transfer_syntax_uid,
-            target=transfer_syntax_uid,
-            max_bytes=self._max_bytes,
-        )
+        data, offset = self._retrieve.load_whole(instance), instance.layout.dataset_offset
+        return self._transcoded(data, offset, instance.transfer_syntax_uid, transfer_syntax_uid)
 
     def extract_as(self, extract: Extract, transfer_syntax_uid: str) -> bytes:
         """The dataset of an extract, as `dataset_as`."""
         if transfer_syntax_uid == extract.instance.transfer_syntax_uid:
             return extract.dataset
-        return transcode(
-            extract.dataset,
-            dataset_offset=0,
-            transfer_syntax_uid=extract.instance.transfer_syntax_uid,
-            target=transfer_syntax_uid,
+        stored = extract.instance.transfer_syntax_uid
+        return self._transcoded(memoryview(extract.dataset), 0, stored, transfer_syntax_uid)
+
+    def _transcoded(self, data: memoryview, offset: int, stored: str, target: str) -> bytes:
+        """Where no codec is needed it is done here: the way to another process would cost more."""
+        is_plain = stored in TARGETS and target in TARGETS
+        decoders = _HERE if is_plain else self._decoders
+        return decoders.call(
+            transcode,
+            data,
+            dataset_offset=offset,
+            transfer_syntax_uid=stored,
+            target=target,
             max_bytes=self._max_bytes,
         )
 

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 
+from vna.dicom.decode import PixelDescription
 from vna.dicom.deflate import inflate
 from vna.dicom.encode_values import swap_words
 from vna.errors import Corrupt, Unsupported
@@ -59,6 +60,15 @@ def check_size(instance: StoredInstance, max_bytes: int) -> None:
         raise Unsupported(
             f"instance {instance.uids.sop_instance_uid} has {instance.location.length} bytes, "
             f"more than archive.max_transcode_bytes allows to convert; it can be had as stored"
+        )
+
+
+def check_frame_size(description: PixelDescription, max_bytes: int) -> None:
+    """Raises Unsupported when a frame, as its header declares it, has more than `max_bytes`."""
+    if description.frame_bytes > max_bytes:
+        raise Unsupported(
+            f"its header declares frames of {description.frame_bytes} bytes, "
+            "more than archive.max_transcode_bytes allows to decode"
         )
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import io
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, cast
 
-from storage_backends.base import ObjectReader
+from storage_backends.base import FileSpan, ObjectReader, span_of
 from vna import metrics
 from vna.audit import AuditAction, AuditEvent, AuditLog
 from vna.dicom.envelope import read_envelope
 from vna.dicom.part10 import file_meta
 from vna.index.instances import InstanceIndex
 from vna.model.chosen import Chosen
+from vna.model.found_frames import FoundFrames
 from vna.model.frames import FrameTable
-from vna.model.identifiers import Origin, Selection
+from vna.model.identifiers import InstanceUids, Origin, Selection
 from vna.model.instances import StoredInstance
+from vna.services.spans import Pieces, read_pieces, verified_spans
 from vna.services.storage import ObjectStore
 from vna.services.verified import VerifiedReader, check_digest
 from vna.services.views import RecentViews
@@ -59,6 +62,12 @@ class RetrieveService:
         """Where the frames lie; None without pixel data or when frames cannot be told apart."""
         return self._index.frames(instance.instance_id)
 
+    def find_frames(self, uids: InstanceUids, numbers: Sequence[int]) -> FoundFrames | None:
+        """An instance and the places of its frames `numbers` (from 1) at once; None: no such instance.
+        Raises Unavailable.
+        """
+        return self._index.frame_places.find(uids, numbers)
+
     def open(
         self, instance: StoredInstance, *, start: int = 0, length: int | None = None
     ) -> ObjectReader:
@@ -89,6 +98,30 @@ class RetrieveService:
         else:
             start = len(head)
         return PrefixedReader(head, reader), len(head) + instance.location.length - start
+
+    def part10_pieces(self, instance: StoredInstance) -> tuple[Pieces, int]:
+        """As `open_part10`, in pieces: as spans of a file where the object lies in one. Closing them ends the work.
+
+        A span is to be sent before the next piece is taken. Raises Corrupt, Unavailable; so may taking pieces.
+        """
+        location = instance.location
+        reader = self._objects.open(location)
+        span = span_of(reader)
+        if span is None:
+            reader.close()
+            opened, length = self.open_part10(instance)
+            return read_pieces(opened), length
+        start = instance.layout.dataset_offset
+        new_head = b""
+        if start <= _MAX_META and not _is_true(os.pread(span.fd, start, span.offset), instance):
+            new_head = file_meta(
+                instance.sop_class_uid, instance.uids.sop_instance_uid, instance.transfer_syntax_uid
+            )
+        skip = start if new_head else 0
+        spans = verified_spans(
+            span, instance.object_digest, location.key, skip=skip, at_once=_AT_ONCE
+        )
+        return _following(new_head, spans, reader), len(new_head) + span.length - skip
 
     def open_dataset(self, instance: StoredInstance) -> tuple[ObjectReader, int]:
         """The stored dataset bytes without preamble and file meta, and their length."""
@@ -172,6 +205,18 @@ def _is_true(head: bytes, instance: StoredInstance) -> bool:
         head[128:132] == b"DICM"
         and read_envelope(head).transfer_syntax_uid == instance.transfer_syntax_uid
     )
+
+
+def _following(head: bytes, spans: Iterator[FileSpan], reader: ObjectReader) -> Pieces:
+    with reader:
+        if head:
+            first = next(
+                spans, None
+            )  # before anything is sent: of a small object that verifies all
+            yield head
+            if first is not None:
+                yield first
+        yield from spans
 
 
 class PrefixedReader(WrappedReader):

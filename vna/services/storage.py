@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from storage_backends.base import Digest, ObjectReader, StorageBackend, SupportsAdopt
+from storage_backends.base import (
+    Digest,
+    FileSpan,
+    ObjectReader,
+    StorageBackend,
+    SupportsAdopt,
+    span_of,
+)
 from storage_backends.digests import new_hasher
 from storage_backends.errors import (
     BackendFull,
@@ -59,6 +66,10 @@ class StoredReader(WrappedReader):
             return self._inner.read(size)
         except StorageError as exc:
             raise translate(exc) from exc
+
+    def span(self) -> FileSpan | None:
+        """All that was not read yet as a part of an open file, see SupportsSpan; None where it lies in none."""
+        return span_of(self._inner)
 
 
 class ObjectStore:

@@ -24,7 +24,7 @@ class VerifiedReader(WrappedReader):
         self._hasher.update(data)
         self._left -= len(data)
         if self._left == 0 and data and self._hasher.hexdigest() != self._digest.value:
-            raise _damaged(self._name, self._digest)
+            raise damaged(self._name, self._digest)
         return data
 
 
@@ -33,10 +33,11 @@ def check_digest(data: bytes, digest: Digest, name: str) -> None:
     hasher = new_hasher(digest.algorithm)
     hasher.update(data)
     if hasher.hexdigest() != digest.value:
-        raise _damaged(name, digest)
+        raise damaged(name, digest)
 
 
-def _damaged(name: str, digest: Digest) -> Corrupt:
+def damaged(name: str, digest: Digest) -> Corrupt:
+    """What is told of an object whose bytes are not those of `digest`."""
     return Corrupt(
         f"stored object {name} is damaged: its {digest.algorithm} digest differs from "
         "the one at its reception; restore it, or send the instance again"

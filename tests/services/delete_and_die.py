@@ -1,0 +1,73 @@
+"""A process that deletes, restores or sweeps and dies by SIGKILL at a chosen step.
+
+Arguments: database URL, directory, step.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from storage_backends.filesystem import FilesystemBackend
+from tests.services.conftest import Bench, make_bench
+from vna.index.database import Database
+from vna.index.trash import TrashIndex
+from vna.model.identifiers import InstanceUids, Origin
+
+Patch = tuple[Any, str]
+ORIGIN = Origin("web", "somebody", "", "the one that dies")
+STUDY = InstanceUids("1.2", "", "")
+
+STEPS: dict[str, tuple[str, Patch, bool]] = {
+    "the deletion is asked for": ("delete", (TrashIndex, "_row"), False),
+    "the deletion is committed": ("delete", (TrashIndex, "_row"), True),
+    "the restore is asked for": ("restore", (TrashIndex, "_row"), False),
+    "the restore is committed": ("restore", (TrashIndex, "_row"), True),
+    "the sweep has begun": ("sweep", (TrashIndex, "claim"), True),
+    "the first object is removed": ("sweep", (FilesystemBackend, "delete"), True),
+    "all objects are removed": ("sweep", (TrashIndex, "swept"), False),
+    "the rows are removed": ("sweep", (TrashIndex, "swept"), True),
+    "the last of all": ("sweep", (TrashIndex, "forget"), False),
+}
+"""What has just happened -> what is being done, the function at which the process dies, and whether after it."""
+
+
+def die_at(step: str) -> None:
+    """From now on the process ends at `step`."""
+    _, (owner, name), is_after = STEPS[step]
+    original: Callable[..., Any] = getattr(owner, name)
+
+    def fatal(*args: Any, **options: Any) -> Any:
+        if is_after:
+            original(*args, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, name, fatal)
+
+
+def work(bench: Bench, verb: str) -> None:
+    """Do what the step belongs to."""
+    if verb == "delete":
+        bench.trash.delete(STUDY, ORIGIN)
+        return
+    (entry,) = bench.trash.entries()
+    if verb == "restore":
+        bench.trash.restore(entry.trash_id, ORIGIN)
+    else:
+        bench.trash.sweep(ORIGIN, days=0)
+
+
+def main(url: str, directory: Path, step: str) -> None:
+    """Dies."""
+    backend = FilesystemBackend(directory / "store")
+    bench = make_bench(Database(url, pool_size=2), backend, directory / "spool")
+    die_at(step)
+    work(bench, STEPS[step][0])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])

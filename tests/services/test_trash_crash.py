@@ -1,0 +1,74 @@
+"""kill -9 at each step of a deletion, a restore and a sweep: whole or undone, and the next one goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from storage_backends.filesystem import FilesystemBackend
+from tests import samples
+from tests.index.dump import counts
+from tests.services.conftest import make_bench
+from tests.services.delete_and_die import STEPS, STUDY
+from vna.errors import NotFound
+from vna.index.database import Database
+from vna.model.identifiers import Origin, Selection
+from vna.services.trash import Swept
+
+ROOT = Path(__file__).parents[2]
+EACH = 3
+HERE = Origin("web", "tester", "", "the one that lives")
+
+
+def instance(number: int) -> bytes:
+    return samples.small(
+        SOPInstanceUID=f"1.2.{number}", StudyInstanceUID="1.2", SeriesInstanceUID="1.2.0"
+    )
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_any_step(
+    step: str, database: Database, database_url: str, tmp_path: Path
+) -> None:
+    verb = STEPS[step][0]
+    backend = FilesystemBackend(tmp_path / "store")
+    bench = make_bench(database, backend, tmp_path / "spool")
+    for number in range(EACH):
+        bench.keep(instance(number))
+    if verb != "delete":
+        bench.trash.delete(STUDY, HERE)
+    process = subprocess.run(
+        [sys.executable, "-m", "tests.services.delete_and_die", database_url, str(tmp_path), step],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.returncode == -signal.SIGKILL
+
+    def read() -> list[bytes]:
+        found = bench.retrieve.select(Selection(study_instance_uids=("1.2",)))
+        return [bench.retrieve.read(item, 0, item.location.length) for item in found]
+
+    whole = [instance(number) for number in range(EACH)]
+    (visible,) = counts(database, "instance")
+    assert visible in {0, EACH}
+    assert sorted(read()) == sorted(whole)[:visible]
+    if verb == "sweep":
+        left = EACH if step not in {"the rows are removed", "the last of all"} else 0
+        for entry in bench.trash.entries():
+            with pytest.raises(NotFound):
+                bench.trash.restore(entry.trash_id, HERE)
+        assert bench.trash.sweep(HERE, days=0) == Swept(left, 0)
+        assert list(backend.scan()) == []
+        assert counts(database, "trash", "trash_item", "location") == [0, 0, 0]
+    elif not visible:
+        (entry,) = bench.trash.entries()
+        assert bench.trash.restore(entry.trash_id, HERE).restored == EACH
+        assert sorted(read()) == sorted(whole)
+    else:
+        assert list(bench.trash.entries()) == []
+    backend.close()

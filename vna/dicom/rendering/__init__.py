@@ -1,0 +1,1 @@
+"""Stored pixels as images for people to look at (PS3.18 8.3.5)."""

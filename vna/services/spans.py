@@ -1,0 +1,61 @@
+"""Whole objects as parts of files that the kernel sends: verified where they lie, not copied on their way out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+from storage_backends.base import Digest, FileSpan, ObjectReader
+from storage_backends.digests import new_hasher
+from vna.errors import Corrupt, Unavailable
+from vna.services.verified import damaged
+
+__all__ = ["FileSpan", "Piece", "Pieces", "read_pieces", "verified_spans"]
+
+Piece = bytes | FileSpan
+Pieces = Generator[Piece, None, None]
+
+_WINDOW = 2**20
+_CHUNK = 256 * 1024
+
+
+def verified_spans(
+    span: FileSpan, digest: Digest, name: str, *, skip: int = 0, at_once: int = 0
+) -> Generator[FileSpan, None, None]:
+    """All of `span` behind its first `skip` bytes, in windows that were hashed before they are given.
+
+    `span` is the whole object `name`. One of up to `at_once` bytes is one window; of others the last one is given only
+    when all of them were what was stored. Raises Corrupt, Unavailable.
+    """
+    hasher = new_hasher(digest.algorithm)
+    size = span.length if span.length <= at_once else _WINDOW
+    buffer = memoryview(bytearray(min(_WINDOW, span.length)))
+    for start in range(0, span.length, max(1, size)):
+        stop = min(start + size, span.length)
+        position = start
+        while position < stop:
+            count = _read(span, position, buffer[: stop - position], name)
+            hasher.update(buffer[:count])
+            position += count
+        if stop == span.length and hasher.hexdigest() != digest.value:
+            raise damaged(name, digest)
+        if stop > skip:
+            first = max(start, skip)
+            yield FileSpan(span.fd, span.offset + first, stop - first)
+
+
+def _read(span: FileSpan, position: int, target: memoryview, name: str) -> int:
+    try:
+        count = os.preadv(span.fd, [target], span.offset + position)
+    except OSError as exc:
+        raise Unavailable(f"the storage does not answer: {name}: {exc.strerror}") from exc
+    if not count:
+        raise Corrupt(f"stored object {name} was cut short; restore it, or send the instance again")
+    return count
+
+
+def read_pieces(reader: ObjectReader) -> Generator[bytes, None, None]:
+    """Everything of `reader`, which is closed at the end."""
+    with reader:
+        while chunk := reader.read(_CHUNK):
+            yield chunk
