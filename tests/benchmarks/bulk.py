@@ -47,7 +47,7 @@ SELECT patient.id, %(prefix)s || '2' || lpad(n::text, 24, '0'), day, time '10:00
 FROM generate_series(%(first)s, %(end)s - 1) AS n
 JOIN patient ON patient.patient_id = 'BENCH-' || lpad((n / 2)::text, 8, '0')
 JOIN bench_name ON bench_name.id = n / 2 %% %(pool)s
-CROSS JOIN LATERAL (SELECT %(first_day)s::date + (n * 7919 %% %(days)s)::integer AS day) AS dated
+CROSS JOIN LATERAL (SELECT %(first_day)s::date + (n::bigint * 7919 %% %(days)s)::integer AS day) AS dated
 """
 _SERIES = """
 INSERT INTO series (study, series_instance_uid, modality, series_number, attributes, person_names)
