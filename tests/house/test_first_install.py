@@ -13,7 +13,7 @@ import pytest
 
 from tests.house.project import ROOT, read
 
-SCRIPTS = ["apt-install", "install", "peers", "run", "tools", "venv"]
+SCRIPTS = ["apt-install", "install", "peers", "run", "tools", "venv", "viewers"]
 
 
 class Machine:
@@ -133,11 +133,37 @@ def test_missing_tools_are_named_and_do_not_stop_the_tests(machine: Machine) -> 
         text = text.replace(place, "/nowhere/$name")
     text = text.replace("/usr/bin/python3", "/nowhere/python3")
     script.write_text(text, encoding="utf-8")
+    machine.program("npm", "exit 1")
     done = machine.run("tools")
     assert done.returncode == 0
     assert "DCMTK is missing (as root: apt-get install dcmtk)" in done.stderr
     assert "odil is missing (as root: apt-get install python3-odil)" in done.stderr
     assert "skipped" in done.stderr
+
+
+def test_a_missing_browser_and_viewer_are_named(machine: Machine) -> None:
+    script = machine.folder / ".ci/viewers"
+    text = script.read_text(encoding="utf-8").replace("/usr/bin/chrom", "/nowhere/chrom")
+    script.write_text(text, encoding="utf-8")
+    machine.program("npm", "exit 1")
+    done = machine.run("viewers")
+    assert done.returncode == 0
+    assert "Chromium is missing (as root: apt-get install chromium chromium-driver)" in done.stderr
+    for package in ("@ohif/app", "dicomweb-client"):
+        assert f"{package} can't be had (as root: apt-get install npm)" in done.stderr
+    assert not (machine.folder / ".venv/viewers").exists()
+
+
+def test_a_viewer_is_fetched_once(machine: Machine) -> None:
+    packed = """echo "$3" >>"$OLDPWD/asked"
+mkdir -p package/dist package/build; touch package/dist/index.html
+tar czf viewer.tgz package"""
+    machine.program("npm", packed)
+    for _ in range(2):
+        assert machine.run("viewers").returncode == 0
+    asked = (machine.folder / "asked").read_text(encoding="utf-8").split()
+    assert [name.rpartition("@")[0] for name in asked] == ["@ohif/app", "dicomweb-client"]
+    assert list((machine.folder / ".venv/viewers/ohif/app").glob("*/index.html"))
 
 
 def test_missing_peers_are_named_and_the_services_of_others_stay(machine: Machine) -> None:

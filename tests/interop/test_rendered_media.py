@@ -35,14 +35,26 @@ _PLAY = (
     _MEAN
     + """
     const video = document.createElement("video"), means = [];
+    document.body.append(video);
     video.muted = true;
     video.onerror = () => done({error: video.error.message});
-    video.onloadedmetadata = () => { video.currentTime = 0.5; };
-    video.onseeked = () => {
+    const look = (now, frame) => {  // "seeked" may come before the frame does
+        if (Math.abs(frame.mediaTime - video.currentTime) > 0.3) {
+            video.requestVideoFrameCallback(look);
+            return;
+        }
         means.push(mean(video, video.videoWidth, video.videoHeight));
-        if (means.length < 4) { video.currentTime += 1; return; }
+        if (means.length < 4) {
+            video.requestVideoFrameCallback(look);
+            video.currentTime += 1;
+            return;
+        }
         video.onended = () => done({means, duration: video.duration});
         video.play();
+    };
+    video.onloadedmetadata = () => {
+        video.requestVideoFrameCallback(look);
+        video.currentTime = 0.5;
     };
     video.src = source;
 """
