@@ -53,7 +53,11 @@ class PiecewiseConversion:
         return source in _PLAIN and (target in ENCODABLE or target in _PLAIN)
 
     def dataset(self, instance: StoredInstance, target: str) -> Iterator[bytes]:
-        """Its dataset in `target`, in pieces. Raises Corrupt, Unavailable, Unsupported."""
+        """Its dataset in `target`, in pieces. Raises Corrupt, Unavailable, Unsupported.
+
+        The object is verified before: a damaged frame would be decoded into another picture.
+        """
+        self._retrieve.verify(instance)
         if {instance.transfer_syntax_uid, target} <= _PLAIN:
             yield from self._copied(instance, target)
         else:

@@ -14,6 +14,7 @@ from vna.audit import AuditAction, AuditEvent, AuditLog
 from vna.dicom.envelope import read_envelope
 from vna.dicom.part10 import file_meta
 from vna.index.instances import InstanceIndex
+from vna.interrupts import check_interrupt
 from vna.model.chosen import Chosen
 from vna.model.found_frames import FoundFrames
 from vna.model.frames import FrameTable
@@ -27,6 +28,7 @@ from vna.services.wrapped_reader import WrappedReader
 
 VIEW_SECONDS = 600.0
 _MAX_VIEWS = 10_000
+_PIECE = 2**20
 _MAX_META = 2**20
 """A longer file meta group is nothing that was written in good faith: it is kept and not looked at."""
 
@@ -145,6 +147,18 @@ class RetrieveService:
             data = read_exactly(reader, location.length)
         check_digest(data, instance.object_digest, location.key)
         return memoryview(data)
+
+    def verify(self, instance: StoredInstance) -> None:
+        """Read all of the stored object and compare its digest: before parts of it are made into something else.
+
+        Raises Corrupt, Unavailable.
+        """
+        location = instance.location
+        with VerifiedReader(
+            self._objects.open(location), instance.object_digest, location.length, location.key
+        ) as reader:
+            while reader.read(_PIECE):
+                check_interrupt()
 
     def load_dataset(self, instance: StoredInstance) -> memoryview:
         """As `open_dataset`, in memory: for small ones."""
