@@ -49,5 +49,8 @@ def test_a_store_killed_at_any_step(
     assert visible.items() <= datas.items()
     assert {info.size for info in backend.scan()} <= {len(data) for data in datas.values()}
     again = bench.keep(datas["1.2.3"])
-    assert again.outcome is (Outcome.DUPLICATE if "1.2.3" in visible else Outcome.STORED)
+    possible = {Outcome.DUPLICATE if "1.2.3" in visible else Outcome.STORED}
+    if step in PERHAPS_VISIBLE_AFTER:  # the commit may have come about only now
+        possible.add(Outcome.DUPLICATE)
+    assert again.outcome in possible
     backend.close()
