@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,21 +12,31 @@ Buffer = bytes | memoryview
 _ITEM = b"\xfe\xff\x00\xe0"
 _JP2 = b"\x00\x00\x00\x0cjP  "
 _STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", _JP2)
-_SOF_MARKERS = frozenset({0xF7, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_SOF_JPEG_LS = 0xF7
+_SOF_MARKERS = frozenset({_SOF_JPEG_LS, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+_FILL = re.compile(rb"\xff+")
+_APP14 = 0xEE
 _MAX_SEGMENTS = 1024
-_BOX_HEADER = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Codestream:
-    """Size and colour as a JPEG, JPEG-LS or JPEG 2000 frame header declares them."""
+    """Size and colour as a JPEG, JPEG-LS or JPEG 2000 frame header declares them.
+
+    `offset`: where that header stands. `precision`: bits of a sample, 0 for JPEG 2000. `transform`: of
+    colours, as an Adobe marker segment names it (0 none, 1 YCbCr), -1 without one.
+    """
 
     rows: int
     columns: int
     samples: int
+    offset: int = 0
+    precision: int = 0
+    is_jpeg_ls: bool = False
     is_rgb: bool = False
     is_jfif: bool = False
+    transform: int = -1
 
 
 def split_items(data: Buffer) -> list[bytes]:
@@ -90,81 +101,61 @@ def _grouped(
 
 
 def read_codestream(frame: bytes) -> Codestream | None:
-    """What the header of a compressed frame declares; None when it is no kind of JPEG."""
+    """What the header of a codestream declares; None when it is no kind of JPEG.
+
+    It is read as decoders read it: what one of them might take for another header is none here.
+    """
     try:
         if frame.startswith(b"\xff\xd8"):
             return _read_jpeg(frame)
-        start = frame.find(b"\xff\x4f\xff\x51", 0, 4096)
-        return _read_jpeg_2000(frame, start) if start >= 0 else None
+        return _read_jpeg_2000(frame) if frame.startswith(b"\xff\x4f\xff\x51") else None
     except (struct.error, IndexError):
         return None
 
 
 def _read_jpeg(frame: bytes) -> Codestream | None:
-    position, is_jfif = 2, False
+    position, is_jfif, transform = 2, False, -1
     for _ in range(_MAX_SEGMENTS):
-        while frame[position] == 0xFF and frame[position + 1] == 0xFF:  # fill bytes
-            position += 1
+        position = _marker(frame, position)
         marker = frame[position + 1]
-        if frame[position] != 0xFF:
-            return None
         if marker in _STANDALONE:
             position += 2
             continue
         if marker in _SOF_MARKERS:
-            rows, columns, samples = struct.unpack_from(">HHB", frame, position + 5)
-            ids = frame[position + 10 : position + 10 + 3 * samples : 3]
-            return Codestream(rows, columns, samples, ids.upper() == b"RGB", is_jfif)
+            return _jpeg_header(frame, position, is_jfif, transform)
         is_jfif = is_jfif or frame[position + 4 : position + 8] == b"JFIF"
+        if marker == _APP14 and frame[position + 4 : position + 9] == b"Adobe":
+            transform = frame[position + 15]
         position += 2 + int(struct.unpack_from(">H", frame, position + 2)[0])
     return None
 
 
-def _read_jpeg_2000(frame: bytes, start: int) -> Codestream:
+def _marker(frame: bytes, position: int) -> int:
+    """Where the marker at `position` begins, behind its fill bytes. Raises IndexError."""
+    fill = _FILL.match(frame, position)
+    if fill is None or frame[fill.end()] == 0:  # a stuffed zero is no marker
+        raise IndexError
+    return fill.end() - 1
+
+
+def _jpeg_header(frame: bytes, position: int, is_jfif: bool, transform: int) -> Codestream:
+    precision, rows, columns, samples = struct.unpack_from(">BHHB", frame, position + 4)
+    ids = frame[position + 10 : position + 10 + 3 * samples : 3]
+    return Codestream(
+        rows,
+        columns,
+        samples,
+        offset=position,
+        precision=precision,
+        is_jpeg_ls=frame[position + 1] == _SOF_JPEG_LS,
+        is_rgb=ids.upper() == b"RGB",
+        is_jfif=is_jfif,
+        transform=transform,
+    )
+
+
+def _read_jpeg_2000(frame: bytes) -> Codestream:
     """SIZ is the second marker segment (ISO 15444-1 A.5.1)."""
-    x_size, y_size, x_offset, y_offset = struct.unpack_from(">IIII", frame, start + 8)
-    (samples,) = struct.unpack_from(">H", frame, start + 40)
+    x_size, y_size, x_offset, y_offset = struct.unpack_from(">IIII", frame, 8)
+    (samples,) = struct.unpack_from(">H", frame, 40)
     return Codestream(y_size - y_offset, x_size - x_offset, samples)
-
-
-def has_broken_boxes(frame: bytes) -> bool:
-    """Whether the boxes of a JP2 file do not lead to its codestream (ISO 15444-1 I.4).
-
-    pydicom steps over them by their lengths: with one of zero it would do so for ever.
-    """
-    if not frame.startswith(_JP2):
-        return False
-    position = len(_JP2) + 4
-    while position < len(frame) and frame[position + 4 : position + 8] != b"jp2c":
-        length = int.from_bytes(frame[position : position + 4], "big")
-        if length < _BOX_HEADER:
-            return True
-        position += length
-    return position >= len(frame)
-
-
-def with_whole_spectrum(frame: bytes) -> bytes:
-    """A sequential JPEG whose scan header does not name all 64 coefficients, with that put right.
-
-    Some encoders leave Ss, Se at 0, 0 in SOF0 and SOF1 streams, where ISO 10918-1 B.2.3 fixes them
-    at 0, 63; libjpeg refuses those.
-    """
-    scan = _first_scan(frame)
-    if not scan or frame[scan : scan + 2] == b"\0\x3f" or len(frame) < scan + 2:
-        return frame
-    return frame[:scan] + b"\0\x3f" + frame[scan + 2 :]
-
-
-def _first_scan(frame: bytes) -> int:
-    """Position of Ss in the first scan header of a SOF0 or SOF1 stream, else 0."""
-    position, is_sequential = 2, False
-    try:
-        while frame[position] == 0xFF:
-            marker = frame[position + 1]
-            if marker == 0xDA:
-                return position + 5 + 2 * frame[position + 4] if is_sequential else 0
-            is_sequential = is_sequential or marker in {0xC0, 0xC1}
-            position += 2 + int(struct.unpack_from(">H", frame, position + 2)[0])
-    except (struct.error, IndexError):
-        pass
-    return 0

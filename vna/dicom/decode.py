@@ -5,20 +5,22 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, JPEGExtended12Bit, JPEGLosslessSV1
+from pydicom.uid import UID
 from rle.utils import decode_pixel_data as decode_rle
 
-from vna.dicom.codestream import has_broken_boxes, read_codestream, with_whole_spectrum
+from vna.dicom.codestream import Codestream, read_codestream
+from vna.dicom.jpeg import Samples, decode_jpeg, decode_jpeg_ls, sign_extended
+from vna.dicom.stream_headers import bare_codestream
 from vna.dicom.syntaxes import (
     DECODABLE,
     DEFLATED_FRAMES,
     ENCAPSULATED_UNCOMPRESSED,
     JPEG_2000,
-    JPEG_LOSSLESS,
     JPEG_LOSSY,
     RLE_LOSSLESS,
     describe,
@@ -42,6 +44,7 @@ _FAILURES = (
 
 
 _PANIC = "PanicException"
+_BITS_OF_A_BYTE = 8
 _RLE_EXPANSION = 64  # two bytes become 128 at most (PS3.5 G.3)
 
 
@@ -102,6 +105,8 @@ def decode_frame(
     """
     if transfer_syntax_uid not in DECODABLE:
         raise Unsupported(f"There is no decoder for {describe(transfer_syntax_uid)}")
+    if description.frame_bytes <= 0:
+        raise _undecodable(transfer_syntax_uid, "its header declares a frame without pixels")
     try:
         if transfer_syntax_uid == RLE_LOSSLESS:
             data = _decode_rle(frame, description)
@@ -148,20 +153,21 @@ def _decode_rle(frame: bytes, description: PixelDescription) -> bytes:
 def _decode_image(
     frame: bytes, transfer_syntax_uid: str, description: PixelDescription
 ) -> DecodedFrame:
-    described = _conformed(frame, transfer_syntax_uid, description)
-    is_lossy_jpeg = transfer_syntax_uid in JPEG_LOSSY
-    photometric = described.photometric_interpretation
-    if is_lossy_jpeg:
-        frame = with_whole_spectrum(frame)
-    array, _ = get_decoder(_decoder_uid(transfer_syntax_uid)).as_array(
-        encapsulate([frame], has_bot=False),
-        validate=False,
-        decoding_plugin="pylibjpeg",
-        **_options(described, as_rgb=is_lossy_jpeg),  # type: ignore[arg-type]
-    )
+    frame = bytes(bare_codestream(frame))
+    header = _header(frame, description)
+    is_lossy_jpeg = transfer_syntax_uid in JPEG_LOSSY and not header.is_jpeg_ls
+    photometric = _photometric(header, transfer_syntax_uid, description)
+    if transfer_syntax_uid in JPEG_2000:
+        samples = _decode_jpeg_2000(frame, UID(transfer_syntax_uid), description)
+    elif header.is_jpeg_ls:  # some are labelled as another JPEG
+        samples = _words(decode_jpeg_ls(frame, header), header.precision, description)
+    else:
+        from_ybr = is_lossy_jpeg and photometric.startswith("YBR")
+        found = decode_jpeg(frame, header, from_ybr=from_ybr)
+        samples = _words(found, description.bits_stored or description.bits_allocated, description)
     if description.bits_allocated == 1:
-        array = np.packbits(array.ravel(), bitorder="little")
-    data = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        samples = np.packbits(samples.ravel(), bitorder="little")
+    data = samples.astype(samples.dtype.newbyteorder("<"), copy=False).tobytes()
     _check_length(data, transfer_syntax_uid, description)
     if photometric in {"YBR_ICT", "YBR_RCT"} or (is_lossy_jpeg and photometric.startswith("YBR")):
         photometric = "RGB"
@@ -170,8 +176,54 @@ def _decode_image(
     return DecodedFrame(data, photometric, 0)
 
 
-def _options(description: PixelDescription, *, as_rgb: bool) -> dict[str, object]:
-    return {
+def _header(frame: bytes, description: PixelDescription) -> Codestream:
+    """What the codestream declares, compared with what the header does."""
+    found = read_codestream(frame)
+    if found is None:
+        raise ValueError("no frame header of that compression is found")
+    if (found.rows, found.columns) != (description.rows, description.columns):
+        raise ValueError(
+            f"the codestream has {found.rows} rows and {found.columns} columns, "
+            f"the header {description.rows} and {description.columns}"
+        )
+    if found.samples != description.samples_per_pixel:
+        raise ValueError(f"the codestream has {found.samples} samples a pixel")
+    if found.precision > max(description.bits_allocated, _BITS_OF_A_BYTE):
+        raise ValueError(
+            f"the codestream has samples of {found.precision} bits, the header allocates "
+            f"{description.bits_allocated}"
+        )
+    return found
+
+
+def _photometric(
+    header: Codestream, transfer_syntax_uid: str, description: PixelDescription
+) -> str:
+    """The colour space of the codestream, which may know better than the header."""
+    photometric = description.photometric_interpretation
+    if header.samples != 3 or transfer_syntax_uid in JPEG_2000:
+        return photometric
+    transform = header.transform if transfer_syntax_uid in JPEG_LOSSY else -1
+    if header.is_rgb or transform == 0:
+        return "RGB"
+    is_ybr = header.is_jfif or transform == 1
+    return "YBR_FULL" if is_ybr and "YBR" not in photometric else photometric
+
+
+def _words(samples: Samples, bits: int, description: PixelDescription) -> Samples:
+    """`samples` in words as large as allocated; negative ones, of which `bits` are told, with their sign.
+
+    Unused bits of unsigned ones may hold an overlay and stay.
+    """
+    size = max(1, description.bits_allocated // 8)
+    words = samples.astype(f"u{size}", copy=False)
+    return sign_extended(words, bits) if description.pixel_representation else words
+
+
+def _decode_jpeg_2000(
+    frame: bytes, transfer_syntax_uid: UID, description: PixelDescription
+) -> Samples:
+    options: dict[str, Any] = {
         "rows": description.rows,
         "columns": description.columns,
         "number_of_frames": 1,
@@ -182,43 +234,11 @@ def _options(description: PixelDescription, *, as_rgb: bool) -> dict[str, object
         "photometric_interpretation": description.photometric_interpretation,
         "planar_configuration": 0,
         "pixel_keyword": "PixelData",
-        "as_rgb": as_rgb,
-        # Signed samples get their sign extended; unused bits of unsigned ones may hold an overlay.
-        **({} if description.pixel_representation else {"correct_unused_bits": False}),
+        "as_rgb": False,
     }
-
-
-def _conformed(
-    frame: bytes, transfer_syntax_uid: str, description: PixelDescription
-) -> PixelDescription:
-    """`description` with the colour space of the codestream, its size checked against it."""
-    found = read_codestream(frame)
-    if found is None or has_broken_boxes(frame):
-        raise ValueError("no frame header of that compression is found")
-    if (found.rows, found.columns) != (description.rows, description.columns):
-        raise ValueError(
-            f"the codestream has {found.rows} rows and {found.columns} columns, "
-            f"the header {description.rows} and {description.columns}"
-        )
-    if found.samples != description.samples_per_pixel:
-        raise ValueError(f"the codestream has {found.samples} samples a pixel")
-    if found.samples != 3 or transfer_syntax_uid in JPEG_2000:
-        return description
-    photometric = description.photometric_interpretation
-    if found.is_rgb:
-        return replace(description, photometric_interpretation="RGB")
-    if found.is_jfif and "YBR" not in photometric:
-        return replace(description, photometric_interpretation="YBR_FULL")
-    return description
-
-
-def _decoder_uid(transfer_syntax_uid: str) -> UID:
-    """libjpeg reads all of ISO 10918-1; pydicom offers it for the processes not retired."""
-    if transfer_syntax_uid in JPEG_LOSSY:
-        return JPEGExtended12Bit
-    if transfer_syntax_uid in JPEG_LOSSLESS:
-        return JPEGLosslessSV1
-    return UID(transfer_syntax_uid)
+    source = encapsulate([frame], has_bot=False)
+    decoder = get_decoder(transfer_syntax_uid)
+    return decoder.as_array(source, validate=False, decoding_plugin="pylibjpeg", **options)[0]
 
 
 def _check_length(data: bytes, transfer_syntax_uid: str, description: PixelDescription) -> None:
