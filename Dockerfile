@@ -13,6 +13,10 @@ COPY dicomweb dicomweb
 RUN /venv/bin/pip install --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-bookworm
+# What annotations are written in, beyond ASCII: Latin, Greek, Cyrillic, Hebrew, Arabic; Chinese and Japanese; Korean.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends fonts-dejavu-core fonts-droid-fallback fonts-nanum \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --user-group --home-dir /data --shell /usr/sbin/nologin vna \
     && install --directory --owner=vna --group=vna /data
 COPY --from=build /venv /venv

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask, Response, g, request
 
 from dicomweb.auth import Authenticator
@@ -10,9 +13,9 @@ from dicomweb.bulkdata import Bulk
 from dicomweb.capabilities import Capabilities
 from dicomweb.changes import Changes
 from dicomweb.codings import code_answers
-from dicomweb.context import watch_requests
+from dicomweb.context import add_vary, watch_requests
 from dicomweb.cors import answer_options
-from dicomweb.delete import Delete
+from dicomweb.delete import Delete, Permission
 from dicomweb.errors import handle_errors
 from dicomweb.frames import Frames
 from dicomweb.limits import limit_bodies, limit_clients
@@ -20,20 +23,30 @@ from dicomweb.metadata import Metadata
 from dicomweb.operations import Operations
 from dicomweb.presented import Presented
 from dicomweb.qido import Qido
+from dicomweb.rebinding import refuse_rebound
 from dicomweb.rendered import Rendered
 from dicomweb.services import Services
 from dicomweb.showing import Showing
 from dicomweb.stow import Stow
 from dicomweb.thumbnails import Thumbnails
+from dicomweb.trash import Trash
 from dicomweb.urls import ROOT, Urls
 from dicomweb.wado import Wado
 from dicomweb.wado_uri import URI_SERVICE, WadoUri
 from vna.config import WebConfig
 
 
+class Gateway(Flask):
+    """Flask, whose views and hooks are all plain functions here: it looks at each of them with every request."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """`func`, which is no coroutine."""
+        return func
+
+
 def create_app(services: Services, settings: WebConfig) -> Flask:
     """A gateway to `services`. Raises ConfigError for settings that can't work."""
-    app = Flask("dicomweb", static_folder=None)
+    app = Gateway("dicomweb", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     urls = Urls(settings)
@@ -41,6 +54,7 @@ def create_app(services: Services, settings: WebConfig) -> Flask:
     watch_requests(app, lambda: urls.told().address)
     limit_clients(app, settings)
     limit_bodies(app, settings)
+    refuse_rebound(app, settings)
     answer_options(app, settings)
     _ask_for_credentials(app, authenticator)
     _keep_private(app)
@@ -55,7 +69,9 @@ def create_app(services: Services, settings: WebConfig) -> Flask:
     Frames(services.retrieve, services.frames, urls).register(app)
     Bulk(services.retrieve, services.pixels, services.frames, urls).register(app)
     _show(app, services, urls)
-    Delete(services.trash, settings).register(app)
+    permission = Permission(settings)
+    Delete(services.trash, permission).register(app)
+    Trash(services.trash, permission, urls).register(app)
     Changes(services.changes, urls).register(app)
     Operations(services.health, authenticator).register(app)
     Capabilities(app, urls, settings).register()
@@ -90,7 +106,7 @@ def _keep_private(app: Flask) -> None:
         response.headers.setdefault("Cache-Control", "private, no-cache")
         response.headers["X-Content-Type-Options"] = "nosniff"
         if request.path.startswith((ROOT, URI_SERVICE)) and request.method in {"GET", "HEAD"}:
-            response.vary.add("Accept")
+            add_vary(response, "Accept")
         return response
 
     app.after_request(mark)

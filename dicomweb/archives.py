@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from dicomweb.bodies import CHUNK_BYTES, Chunks
 from dicomweb.media import ZIP, MediaType
+from dicomweb.parameters import truth
 from vna.dicom.media_directory import DIRECTORY_NAME, MediaDirectory
 from vna.model.instances import StoredInstance
 from vna.model.query import JsonElement
 
 _FOLDER = "DICOM"
 _ZIP64_BYTES = 2**31 - 2**20
-_TRUE = frozenset({"true", "yes", "1"})
 
 Describe = Callable[[StoredInstance], dict[str, JsonElement]]
 
@@ -31,9 +31,10 @@ class ZippedFile:
 
 
 def wants_directory(ranges: Iterable[MediaType], parameter: str) -> bool:
-    """Whether a DICOMDIR is asked for: `?dicomdir=true`, or application/zip; dicomdir=true."""
-    asked = {parameter, *(found.get("dicomdir") for found in ranges if found.kind == ZIP)}
-    return bool(_TRUE & {value.strip().lower() for value in asked})
+    """Whether a DICOMDIR is asked for: `?dicomdir=true`, or application/zip; dicomdir=true. Raises BadRequest."""
+    asked = [parameter, *(found.get("dicomdir") for found in ranges if found.kind == ZIP)]
+    said = [truth("dicomdir", value) for value in asked]
+    return any(said)
 
 
 def zip_chunks(files: Iterable[ZippedFile], describe: Describe | None) -> Chunks:

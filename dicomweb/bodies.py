@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
+from http import HTTPStatus
 from typing import Protocol, cast
 
 from flask import Response, request
@@ -104,6 +105,6 @@ def conditional(etag: str, variant: str, respond: Callable[[], Response]) -> Res
     tag = tag_of(etag, variant)
     has_it = request.if_none_match.contains_weak(tag)
     response = Response(status=304) if has_it else respond()
-    if "ETag" not in response.headers:
+    if "ETag" not in response.headers and response.status_code < HTTPStatus.BAD_REQUEST:
         response.set_etag(tag, weak=True)
     return response

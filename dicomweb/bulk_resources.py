@@ -1,4 +1,4 @@
-"""Retrieve all bulk data, or the pixel data alone, of a whole resource (PS3.18 10.4.1.1.5, 10.4.1.1.7)."""
+"""Retrieve all bulk data, or the pixel data alone, of a whole resource (PS3.18 10.4.1.1.5, 10.4.1.1.6)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from functools import partial
 
 from flask import Flask, Response, request
 
-from dicomweb.bodies import Chunks, Stream
+from dicomweb.bodies import Chunks, Stream, conditional
 from dicomweb.bulkdata import pieces
 from dicomweb.byte_range import ByteRange
-from dicomweb.context import correlation_id, origin
-from dicomweb.media import OCTET_STREAM, accepted
+from dicomweb.context import asked_types, correlation_id, origin
+from dicomweb.media import OCTET_STREAM, frame_type
 from dicomweb.metadata import selection
 from dicomweb.multipart import MultipartEncoder
-from dicomweb.negotiate import Offer, choose, frame_offers
-from dicomweb.urls import ROOT, Urls, check_uids, instance_path
+from dicomweb.negotiate import Offer, choose, frame_offers, or_else
+from dicomweb.urls import LEVELS, Urls, check_uids, instance_path
 from vna.errors import NotFound, Unsupported
 from vna.model.instances import StoredInstance
 from vna.services.bulk_values import bulk_paths
@@ -47,9 +47,7 @@ class BulkResources:
 
     def register(self, app: Flask) -> None:
         """Add the routes to `app`."""
-        study = f"{ROOT}/studies/<study>"
-        series = f"{study}/series/<series>"
-        for path in (study, series, f"{series}/instances/<instance>"):
+        for path in LEVELS:
             for name in ("bulkdata", "pixeldata"):
                 view = partial(self.values, only_pixels=name == "pixeldata")
                 app.add_url_rule(f"{path}/{name}", f"retrieve {name} of {path}", view)
@@ -62,12 +60,22 @@ class BulkResources:
         selected = Selected(self._retrieve, selection(study, series, instance))
         if not len(selected):
             raise NotFound(f"the archive has nothing at {request.path}")
-        ranges = accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
+        ranges = asked_types()
         offers = {
             syntax: choose(ranges, _parts_of(self._frames.syntaxes_of(syntax)))
             for syntax in selected.syntaxes
         }
-        parts = self._parts(selected, offers, self._urls.studies(), only_pixels=only_pixels)
+        studies = self._urls.studies()
+        variant = " ".join((*map(str, offers.values()), studies, f"{only_pixels}"))
+        parts = self._parts(selected, offers, studies, only_pixels=only_pixels)
+        respond = partial(self._answer, study, parts, offers, only_pixels=only_pixels)
+        as_stored = [_parts_of(self._frames.syntaxes_of(one))[0] for one in selected.syntaxes]
+        with or_else(as_stored):
+            return conditional(selected.digest, variant, respond)
+
+    def _answer(
+        self, study: str, parts: Iterator[Part], offers: Mapping[str, Offer], *, only_pixels: bool
+    ) -> Response:
         first = next(parts, None)
         if first is None:
             raise NotFound(f"what is at {request.path} has none")
@@ -101,7 +109,10 @@ class BulkResources:
             return
         stored = self._frames.syntaxes_of(instance.transfer_syntax_uid)[0]
         if not value.frames and (value.transfer_syntax_uid or offer.transfer_syntax_uid == stored):
-            yield _value_part(value, f"{url}/bulkdata/{path}")
+            kind = frame_type(value.transfer_syntax_uid)
+            is_video = kind.startswith("video/") and offer.kind == kind
+            location = f"{url}/bulkdata/{path}"
+            yield _value_part(value, location, kind if is_video else OCTET_STREAM)
             return
         count = value.frames or self._frames.find(instance.uids, (1,)).count
         found = self._frames.find(instance.uids, range(1, count + 1))
@@ -117,9 +128,9 @@ def _parts_of(syntaxes: list[str]) -> list[Offer]:
     return frame_offers(syntaxes, single_part=False)
 
 
-def _value_part(value: BulkData, location: str) -> Part:
+def _value_part(value: BulkData, location: str, kind: str = OCTET_STREAM) -> Part:
     chunks = pieces(value, ByteRange(0, value.length, value.length))
-    return Part(OCTET_STREAM, location, chunks)
+    return Part(kind, location, chunks)
 
 
 def _chunks(data: bytes) -> Chunks:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, request
+from functools import partial
+
+from flask import Flask, Response
 
 from dicomweb.bodies import Chunks, Stream, conditional
-from dicomweb.byte_range import ByteRange, parse_range
-from dicomweb.context import correlation_id, origin
-from dicomweb.errors import BadRequest, RangeNotSatisfiable, problem
+from dicomweb.byte_range import ByteRange
+from dicomweb.context import asked_types, correlation_id, origin
+from dicomweb.errors import BadRequest
 from dicomweb.frames import answer_frames
-from dicomweb.media import OCTET_STREAM, MediaType, accepted, frame_type
+from dicomweb.media import OCTET_STREAM, frame_type
 from dicomweb.metadata import selection
 from dicomweb.multipart import MultipartEncoder
 from dicomweb.negotiate import Offer, bulk_offers, choose, frame_offers
-from dicomweb.urls import ROOT, Urls, check_uids, instance_path
+from dicomweb.ranged import ranged
+from dicomweb.urls import INSTANCE, Urls, check_uids, instance_path
 from vna.errors import NotFound
 from vna.model.instances import StoredInstance
 from vna.services.frames import FrameService
@@ -35,8 +38,7 @@ class Bulk:
 
     def register(self, app: Flask) -> None:
         """Add the route to `app`."""
-        instance = f"{ROOT}/studies/<study>/series/<series>/instances/<instance>"
-        app.add_url_rule(f"{instance}/bulkdata/<path:path>", "retrieve bulk data", self.bulk)
+        app.add_url_rule(f"{INSTANCE}/bulkdata/<path:path>", "retrieve bulk data", self.bulk)
 
     def bulk(self, study: str, series: str, instance: str, path: str) -> Response:
         """The value at `path`, such as "7FE00010" or "54000100/0/54001010"."""
@@ -51,7 +53,7 @@ class Bulk:
         etag = f"{stored.dataset_digest.value[:32]}-{path.replace('/', '-')}"
         if value.frames:
             return self._in_frames(stored, value.frames, etag)
-        offer = choose(_ranges(), _offers(value))
+        offer = choose(asked_types(), _offers(value))
         location = f"{self._urls.studies()}{instance_path(stored.uids)}/bulkdata/{path}"
         return conditional(etag, str(offer), lambda: _value(offer, value, location))
 
@@ -59,7 +61,7 @@ class Bulk:
         """Encapsulated pixel data: a part for each frame (PS3.18 8.7.3.5)."""
         found = self._frames.find(stored.uids, range(1, count + 1))
         offers = frame_offers(self._frames.syntaxes(found)[:1], single_part=count == 1)
-        offer = choose(_ranges(), offers)
+        offer = choose(asked_types(), offers)
         url = self._urls.studies() + instance_path(stored.uids)
 
         def respond() -> Response:
@@ -67,10 +69,6 @@ class Bulk:
             return answer_frames(offer, url, next(frames), frames, count)
 
         return conditional(etag, str(offer), respond)
-
-
-def _ranges() -> tuple[MediaType, ...]:
-    return accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
 
 
 def _offers(value: BulkData) -> list[Offer]:
@@ -82,29 +80,8 @@ def _offers(value: BulkData) -> list[Offer]:
 def _value(offer: Offer, value: BulkData, location: str) -> Response:
     if offer.is_multipart:
         return _multipart(offer, value, location)
-    try:
-        wanted = parse_range(_range_header(), value.length)
-    except RangeNotSatisfiable as exc:
-        response = problem(416, str(exc))
-        response.headers["Content-Range"] = f"bytes */{value.length}"
-        return response
-    return _single(offer.kind, value, wanted, location)
-
-
-def _range_header() -> str:
-    """The Range; none with If-Range, which only a strong validator could satisfy."""
-    return "" if "If-Range" in request.headers else request.headers.get("Range", "")
-
-
-def _single(kind: str, value: BulkData, wanted: ByteRange | None, location: str) -> Response:
-    span = wanted or ByteRange(0, value.length, value.length)
-    response = Response(Stream(pieces(value, span), correlation_id()), content_type=kind)
-    response.content_length = span.length
-    response.headers["Accept-Ranges"] = "bytes"
+    response = ranged(offer.kind, value.length, partial(pieces, value))
     response.headers["Content-Location"] = location
-    if wanted is not None:
-        response.status_code = 206
-        response.headers["Content-Range"] = span.content_range
     return response
 
 

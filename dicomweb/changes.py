@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import orjson
-from flask import Flask, Response, request
+import hashlib
 
-from dicomweb.errors import BadRequest
-from dicomweb.media import JSON, accepted
+import orjson
+from flask import Flask, Response
+
+from dicomweb.bodies import conditional
+from dicomweb.context import asked_types
+from dicomweb.media import JSON
 from dicomweb.negotiate import Offer, choose
+from dicomweb.parameters import number_parameter
 from dicomweb.urls import ROOT, Urls, instance_path
 from vna.errors import Gone
 from vna.model.changes import Change, ChangePage
@@ -15,8 +19,6 @@ from vna.services.changes import MOST, ChangeService
 
 USUAL = 1000
 """Changes in one answer unless the client asks for fewer or more."""
-
-_HIGHEST = 2**63 - 1
 
 
 class Changes:
@@ -32,20 +34,23 @@ class Changes:
 
     def changes(self) -> Response:
         """A page of changes, and a link to the next one where there are more."""
-        choose(
-            accepted(request.headers.get("Accept", ""), request.args.get("accept", "")),
-            (Offer(JSON),),
-        )
-        after, limit = _number("after", 0, _HIGHEST), _number("limit", USUAL, MOST)
+        choose(asked_types(), (Offer(JSON),))
+        after, limit = number_parameter("after", 0), number_parameter("limit", USUAL, MOST)
         page = self._changes.after(after, limit)
         if after + 1 < page.oldest:
             raise Gone(
                 f"changes before {page.oldest} are kept no more: look the archive through once, "
                 f"and go on from there with after={page.newest}"
             )
+        root = self._urls.root()
+        return conditional(
+            _tag(page, after), f"{limit} {root}", lambda: self._answer(page, limit, root)
+        )
+
+    def _answer(self, page: ChangePage, limit: int, root: str) -> Response:
         response = Response(orjson.dumps(self._document(page)), mimetype=JSON)
         if page.changes and page.changes[-1].number < page.newest:
-            following = f"{self._urls.root()}/changes?after={page.changes[-1].number}&limit={limit}"
+            following = f"{root}/changes?after={page.changes[-1].number}&limit={limit}"
             response.headers["Link"] = f'<{following}>; rel="next"'
         return response
 
@@ -56,6 +61,15 @@ class Changes:
             "oldest": page.oldest,
             "newest": page.newest,
         }
+
+
+def _tag(page: ChangePage, after: int) -> str:
+    """Changes never change: the first and the last one tell what lies between. `newest` alone would not do, since it
+    is asked for later; and a count that was set back by a copy of the database may come to a number twice.
+    """
+    last = (page.changes[-1].number, page.changes[-1].at.timestamp()) if page.changes else ""
+    digest = hashlib.blake2b(repr((after, last)).encode(), digest_size=8).hexdigest()
+    return f"{digest}-{page.oldest}-{page.newest}"
 
 
 def _described(change: Change, studies_url: str) -> dict[str, object]:
@@ -69,12 +83,3 @@ def _described(change: Change, studies_url: str) -> dict[str, object]:
         "sop_instance_uid": uids.sop_instance_uid,
         "url": studies_url + instance_path(uids),
     }
-
-
-def _number(name: str, usual: int, highest: int) -> int:
-    text = request.args.get(name, "").strip()
-    if not text:
-        return usual
-    if not (text.isascii() and text.isdigit()):
-        raise BadRequest(f"{name} must be a whole number of zero or more")
-    return min(int(text[:20]), highest)

@@ -9,10 +9,13 @@ from typing import Protocol
 import zstandard
 from flask import Flask, Response, request
 
+from dicomweb.context import add_vary
+
 GZIP, ZSTD, IDENTITY = "gzip", "zstd", ""
 PREFERRED = (ZSTD, GZIP)
 """Where the client likes several equally well, the first of them is taken."""
 
+_IDENTITY = "identity"
 _WORTH_IT = 4096
 """Bytes; a shorter answer takes one packet or two however it is coded."""
 _GZIP_LEVEL = 1
@@ -47,15 +50,14 @@ def chosen_coding() -> str:
 
     "*" stands for gzip, which every client knows; zstd has to be named.
     """
-    accepted = request.accept_encodings
-    qualities = {name.lower(): quality for name, quality in accepted}
+    qualities = _qualities()
     anything = qualities.get("*", 0.0)
     best, best_quality = IDENTITY, 0.0
     for name in PREFERRED:
         quality = qualities.get(name, anything if name == GZIP else 0.0)
         if quality > best_quality:
             best, best_quality = name, quality
-    return IDENTITY if qualities.get("identity", 0.0) > best_quality else best
+    return IDENTITY if qualities.get(_IDENTITY, 0.0) > best_quality else best
 
 
 def compressor(coding: str) -> Compressor:
@@ -85,7 +87,7 @@ def code_answers(app: Flask) -> None:
 def _code(response: Response) -> Response:
     if response.mimetype not in _COMPRESSIBLE and _XML_PARTS not in response.content_type:
         return response
-    response.vary.add("Accept-Encoding")
+    add_vary(response, "Accept-Encoding")
     coding = _coding_for(response)
     if coding != IDENTITY:
         _encode(response, coding)
@@ -96,9 +98,20 @@ def _coding_for(response: Response) -> str:
     """IDENTITY where coding is not wanted, done already, or would change what a range means."""
     if response.status_code in {204, 206, 304} or "Content-Encoding" in response.headers:
         return IDENTITY
-    if response.is_sequence and (response.calculate_content_length() or 0) < _WORTH_IT:
+    is_short = response.is_sequence and (response.calculate_content_length() or 0) < _WORTH_IT
+    if is_short and not _refuses_identity():
         return IDENTITY
     return chosen_coding()
+
+
+def _qualities() -> dict[str, float]:
+    """What the request thinks of each coding, by its present name (RFC 9110 8.4.1.3)."""
+    return {name.lower().removeprefix("x-"): quality for name, quality in request.accept_encodings}
+
+
+def _refuses_identity() -> bool:
+    qualities = _qualities()
+    return qualities.get(_IDENTITY, qualities.get("*", 1.0)) <= 0
 
 
 def _encode(response: Response, coding: str) -> None:

@@ -15,7 +15,9 @@ from dicomweb.request_head import Lane, RequestHead
 from vna.interrupts import Interrupt
 
 _SEND_BYTES = 256 * 1024
-_HEAD_BYTES = 64 * 1024
+_HEAD_BYTES = 8 * 1024
+"""Enough for almost every head. What comes of a body with it is copied several times on its way."""
+_SCRAP = bytearray(1024 * 1024)
 
 
 class TimedSocket(socket.socket):
@@ -34,22 +36,54 @@ class TimedSocket(socket.socket):
         """gunicorn calls this before it parses, reads or writes."""
         self.settimeout(self.read_timeout if flag else 0.0)
 
+    def settimeout(self, value: float | None, /) -> None:
+        """As `socket.settimeout`; what is so already costs no call of the system."""
+        if value != self.gettimeout():
+            super().settimeout(value)
+
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         """As `socket.sendall`, but the time-out is for each piece: a slow line may take its time."""
         rest = memoryview(data).cast("B")
         while rest:
             rest = rest[self.send(rest[:_SEND_BYTES], flags) :]
 
+    def receive(self) -> bytes | None:
+        """The next bytes, without waiting; b"" when the client is gone, None when there are none."""
+        try:
+            return self.recv(_HEAD_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
+    def discard(self) -> bool:
+        """Throw away what has come, without waiting; whether more may follow."""
+        try:
+            # The kernel copies nothing then; it needs to be given room all the same.
+            return self.recv_into(_SCRAP, len(_SCRAP), socket.MSG_TRUNC) > 0
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
     def send_pieces(self, pieces: Sequence[bytes], *, more: bool = False) -> None:
         """Send `pieces` one behind the other; `more`: something follows at once. Raises TimeoutError."""
         rest = [memoryview(piece) for piece in pieces if piece]
-        flags = socket.MSG_MORE if more else 0
         while rest:
-            sent = self.sendmsg(rest, [], flags)
+            sent = self._send_some(rest, more=more)
             while rest and sent >= len(rest[0]):
                 sent -= len(rest.pop(0))
             if sent:
                 rest[0] = rest[0][sent:]
+
+    def _send_some(self, pieces: Sequence[memoryview], *, more: bool) -> int:
+        if more:
+            return self.sendmsg(pieces, [], socket.MSG_MORE)
+        while True:
+            try:  # mostly there is room: the socket's own methods would ask for it first
+                return os.writev(self.fileno(), pieces)
+            except BlockingIOError:
+                self._await_room()
 
     def send_span(self, span: FileSpan) -> None:
         """Send a part of a file without reading it. Raises TimeoutError, OSError when the file is shorter."""
@@ -79,7 +113,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         self.head = RequestHead()
         self.lane = Lane.ANSWER
         self.interrupt: Interrupt | None = None
-        self.drained = 0
+        self.parts_until = 0.0
         self.data_ready = True  # a thread is asked for only then
 
     def init(self) -> None:
@@ -97,7 +131,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
             if not waiting.poll(seconds * 1000):
                 return False
             try:
-                self.head.receive(self.sock.recv(_HEAD_BYTES))
+                self.head.receive(os.read(self.sock.fileno(), _HEAD_BYTES))
             except OSError:
                 return False
         return self.head.is_complete and self.head.lane() is self.lane

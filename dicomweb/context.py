@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import random
 import time
 from collections.abc import Callable
 from typing import cast
 
 from flask import Flask, Response, g, request
 
+from dicomweb.media import MediaType, accepted
 from vna import metrics
 from vna.model.identifiers import Origin
 
@@ -20,9 +21,10 @@ CORRELATION_HEADER = "X-Correlation-ID"
 
 def correlation_id() -> str:
     """Names the current request in logs, in its answer and in the audit trail."""
-    if "correlation_id" not in g:
-        g.correlation_id = secrets.token_hex(8)
-    return cast("str", g.correlation_id)
+    known = g.get("correlation_id")
+    if known is None:  # it is no secret: entropy of the system would cost a call of it
+        known = g.correlation_id = f"{random.getrandbits(64):016x}"
+    return cast("str", known)
 
 
 def route() -> str:
@@ -34,6 +36,20 @@ def origin() -> Origin:
     """Where the current request comes from."""
     address = g.get("client_address") or request.remote_addr or ""
     return Origin("web", g.get("user", ""), address, correlation_id())
+
+
+def asked_types() -> tuple[MediaType, ...]:
+    """The media ranges that the current request accepts, in its `accept` parameter or its header."""
+    return accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
+
+
+def add_vary(response: Response, header: str) -> None:
+    """Note that the answer depends on a header of the request (RFC 9110 12.5.5)."""
+    known = response.headers.get("Vary")
+    if known is None:
+        response.headers["Vary"] = header
+    elif header.lower() not in (name.strip().lower() for name in known.split(",")):
+        response.headers["Vary"] = f"{known}, {header}"
 
 
 def watch_requests(app: Flask, client_address: Callable[[], str]) -> None:

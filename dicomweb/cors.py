@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flask import Flask, Response, request
 
+from dicomweb.capabilities import asks_for_description
+from dicomweb.context import add_vary
 from dicomweb.urls import ROOT
 from vna.config import WebConfig
 
@@ -13,6 +17,9 @@ _EXPOSED_HEADERS = (
     "Allow, Link, Retry-After, Warning, X-Correlation-ID, X-Total-Count"
 )
 _MAX_AGE_SECONDS = "86400"
+_SERVER = "/*"
+"""The path of an OPTIONS that asks for no resource but for the server (RFC 9110 9.3.7)."""
+_METHODS = ("DELETE", "GET", "HEAD", "POST", "PUT")
 
 
 def answer_options(app: Flask, settings: WebConfig) -> None:
@@ -28,9 +35,7 @@ def answer_options(app: Flask, settings: WebConfig) -> None:
     def preflight() -> Response | None:
         if not _is_for_us():
             return None
-        adapter = app.create_url_adapter(request)
-        methods = adapter.allowed_methods() if adapter is not None else ()
-        allowed = ", ".join(sorted({*methods, "OPTIONS"}))
+        allowed = ", ".join(sorted({*_methods(app), "OPTIONS"}))
         response = Response(status=204, headers={"Allow": allowed})
         if _allowed_origin(origins):
             response.headers["Access-Control-Allow-Methods"] = allowed
@@ -41,7 +46,7 @@ def answer_options(app: Flask, settings: WebConfig) -> None:
     def mark(response: Response) -> Response:
         if not origins:
             return response
-        response.vary.add("Origin")
+        add_vary(response, "Origin")
         origin = _allowed_origin(origins)
         if origin:
             response.headers["Access-Control-Allow-Origin"] = origin
@@ -54,14 +59,24 @@ def answer_options(app: Flask, settings: WebConfig) -> None:
     app.after_request(mark)
 
 
+def _methods(app: Flask) -> Iterable[str]:
+    """What may be asked of the path of the current request."""
+    if request.path == _SERVER:
+        return _METHODS
+    adapter = app.create_url_adapter(request)
+    return adapter.allowed_methods() if adapter is not None else ()
+
+
 def _is_for_us() -> bool:
     """Whether the request is a preflight, or an OPTIONS that its route does not answer itself as
     those for the capabilities do (PS3.18 8.9).
     """
     rule = request.url_rule
-    if request.method != "OPTIONS" or not (rule or request.path.startswith(ROOT)):
+    if request.method != "OPTIONS" or not (rule or request.path.startswith((ROOT, _SERVER))):
         return False
     is_automatic = rule is None or getattr(rule, "provide_automatic_options", True)
+    if rule is not None and asks_for_description():
+        return False
     return is_automatic or "Access-Control-Request-Method" in request.headers
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable
+from functools import partial
+from http import HTTPStatus
 
 from flask import Response, request
 
 from dicomweb.bodies import Chunks, Stream, gather
-from dicomweb.byte_range import ByteRange, parse_range
+from dicomweb.byte_range import ByteRange
 from dicomweb.context import correlation_id
-from dicomweb.errors import NotAcceptable, RangeNotSatisfiable, problem
+from dicomweb.errors import NotAcceptable
+from dicomweb.ranged import ranged
 from vna.services.encapsulated import Document
 
 _PIECE_BYTES = 2**20
@@ -29,28 +32,17 @@ _CHARSETS = frozenset(
 """Character sets in which ASCII is ASCII: a page can be written in each, with references for the rest."""
 
 
-def ranged(document: Document, name: str) -> Response:
-    """The document, or the range of it that the request asks for, under its own media type.
+def document_answer(document: Document, name: str) -> Response:
+    """The document, or the ranges of it that the request asks for, under its own media type.
 
     `name` is that of the file when it is saved.
     """
-    try:
-        wanted = parse_range(_range_header(), document.length)
-    except RangeNotSatisfiable as exc:
-        refused = problem(416, str(exc))
-        refused.headers["Content-Range"] = f"bytes */{document.length}"
-        return refused
-    span = wanted or ByteRange(0, document.length, document.length)
-    response = Response(
-        Stream(pieces(document, span), correlation_id()), content_type=document.type.media_type
-    )
-    response.content_length = span.length
-    response.headers["Accept-Ranges"] = "bytes"
-    response.headers["Content-Disposition"] = f'inline; filename="{name}.{document.type.suffix}"'
-    _harmless(response, is_pdf=_is_pdf(document))
-    if wanted is not None:
-        response.status_code = 206
-        response.headers["Content-Range"] = span.content_range
+    response = ranged(document.type.media_type, document.length, partial(pieces, document))
+    if response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        response.headers["Content-Disposition"] = (
+            f'inline; filename="{name}.{document.type.suffix}"'
+        )
+        _harmless(response, is_pdf=_is_pdf(document))
     return response
 
 
@@ -85,11 +77,6 @@ def pieces(document: Document, span: ByteRange | None = None) -> Chunks:
     start, length = (0, document.length) if span is None else (span.start, span.length)
     for position in range(start, start + length, _PIECE_BYTES):
         yield document.read(position, min(_PIECE_BYTES, start + length - position))
-
-
-def _range_header() -> str:
-    """The Range; none with If-Range, which only a strong validator could satisfy."""
-    return "" if "If-Range" in request.headers else request.headers.get("Range", "")
 
 
 def _is_pdf(document: Document) -> bool:

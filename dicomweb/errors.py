@@ -39,6 +39,10 @@ class Forbidden(VnaError):
     """Whoever asks is known, or needs not be, and may not do this."""
 
 
+class Misdirected(VnaError):
+    """The request is meant for a site that this one is not."""
+
+
 class NotAcceptable(VnaError):
     """No representation that the request accepts is available; the message names those that are."""
 
@@ -73,6 +77,7 @@ _STATUSES: tuple[tuple[type[VnaError], HTTPStatus], ...] = (
     (InvalidInstance, HTTPStatus.CONFLICT),
     (Unauthorized, HTTPStatus.UNAUTHORIZED),
     (Forbidden, HTTPStatus.FORBIDDEN),
+    (Misdirected, HTTPStatus.MISDIRECTED_REQUEST),
     (Gone, HTTPStatus.GONE),
     (NotFound, HTTPStatus.NOT_FOUND),
     (NotAcceptable, HTTPStatus.NOT_ACCEPTABLE),
@@ -108,13 +113,14 @@ def problem(status: int, detail: str, **members: object) -> Response:
 
 def handle_errors(app: Flask) -> None:
     """Answer every exception of `app` with a problem document."""
-    app.register_error_handler(VnaError, _on_vna_error)
+    app.register_error_handler(VnaError, answer)
     app.register_error_handler(Abandoned, _on_abandoned)
     app.register_error_handler(HTTPException, _on_http_exception)
     app.register_error_handler(Exception, _on_fault)
 
 
-def _on_vna_error(error: VnaError) -> Response:
+def answer(error: VnaError) -> Response:
+    """The problem that tells of `error`; the log too, where the archive is at fault."""
     status = status_of(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log_failure(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Protocol
@@ -12,12 +12,14 @@ from typing import Protocol
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
-_ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
-_PAIR = re.compile(r'\s*([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"\s]*))\s*(?:;|$)')
+_ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*+"|")++')
+_PAIR = re.compile(r'\s*+([A-Za-z]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;"\s]*+))\s*+(?:;\s*+|$)')
 _ESCAPE = re.compile(r"\\(.)")
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_][A-Za-z0-9_.-]{0,252})(?::[0-9]{1,5})?")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _MAX_HOPS = 32
+_LONGEST = 4096
+"""Characters of a header, from its end, that are looked at; more of them is no chain of proxies."""
 
 
 class Headers(Protocol):
@@ -78,25 +80,24 @@ class TrustedProxies:
 
     def _forwarded(self, peer: str, header: str) -> Told:
         told = Told(peer)
-        for element in reversed(_ELEMENT.findall(header)[-_MAX_HOPS:]):
-            pairs = {
-                name.lower(): _ESCAPE.sub(r"\1", quoted) or plain
-                for name, quoted, plain in _PAIR.findall(element)
-            }
+        for element in _last_first(_ELEMENT.findall(header[-_LONGEST:])):
+            pairs = _pairs(element)
+            node = _node(pairs.get("for", ""))
             told = Told(
-                _node(pairs.get("for", "")) or told.address,
+                node or told.address,
                 _scheme(pairs.get("proto", "")) or told.scheme,
                 _host(pairs.get("host", "")) or told.host,
             )
-            if not self.trusts(told.address):
+            if not node or not self.trusts(node):  # what stands before it may be anyone's
                 break
         return told
 
     def _x_forwarded(self, peer: str, headers: Headers) -> Told:
         address = peer
-        for item in reversed(headers.get("X-Forwarded-For", "").split(",")[-_MAX_HOPS:]):
-            address = _node(item.strip()) or address
-            if not self.trusts(address):
+        for item in _last_first(headers.get("X-Forwarded-For", "")[-_LONGEST:].split(",")):
+            node = _node(item.strip())
+            address = node or address
+            if not node or not self.trusts(node):
                 break
         host = _host(_last(headers, "X-Forwarded-Host"))
         port = _last(headers, "X-Forwarded-Port")
@@ -119,6 +120,20 @@ def is_host(text: str) -> bool:
 def without_default_port(scheme: str, host: str) -> str:
     """`host` as it stands in a URL of `scheme`."""
     return host.removesuffix(":443" if scheme == "https" else ":80")
+
+
+def _last_first(items: Sequence[str]) -> Iterator[str]:
+    return reversed([item for item in items[-_MAX_HOPS:] if item.strip()])
+
+
+def _pairs(element: str) -> dict[str, str]:
+    """What a proxy says of a request, by lower-case names; nothing where it is not well-formed."""
+    found: dict[str, str] = {}
+    position = 0
+    while pair := _PAIR.match(element, position):
+        found[pair[1].lower()] = pair[3] if pair[2] is None else _ESCAPE.sub(r"\1", pair[2])
+        position = pair.end()
+    return found if position == len(element) else {}
 
 
 def _last(headers: Headers, name: str) -> str:

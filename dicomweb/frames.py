@@ -15,8 +15,8 @@ from dicomweb.errors import BadRequest
 from dicomweb.file_span import Pieces, sends_spans
 from dicomweb.media import accepted
 from dicomweb.multipart import MultipartEncoder
-from dicomweb.negotiate import Offer, choose, frame_offers
-from dicomweb.urls import ROOT, Urls, check_uids, instance_path
+from dicomweb.negotiate import Offer, choose, frame_offers, or_else
+from dicomweb.urls import INSTANCE, Urls, check_uids, instance_path
 from vna.model.found_frames import FoundFrames
 from vna.model.identifiers import InstanceUids
 from vna.services.frames import FrameService
@@ -34,22 +34,20 @@ class Frames:
 
     def register(self, app: Flask) -> None:
         """Add the route to `app`."""
-        path = f"{ROOT}/studies/<study>/series/<series>/instances/<instance>/frames/<numbers>"
-        app.add_url_rule(path, "retrieve frames", self.frames)
+        app.add_url_rule(f"{INSTANCE}/frames/<numbers>", "retrieve frames", self.frames)
 
     def frames(self, study: str, series: str, instance: str, numbers: str) -> Response:
         """The frames in the order of the list; one alone also as a single part."""
         check_uids(study=study, series=series, instance=instance)
         found = self._frames.find(InstanceUids(study, series, instance), frame_numbers(numbers))
+        syntaxes, is_single = tuple(self._frames.syntaxes(found)), len(found.numbers) == 1
         offer = _chosen(
-            request.headers.get("Accept", ""),
-            request.args.get("accept", ""),
-            tuple(self._frames.syntaxes(found)),
-            len(found.numbers) == 1,
+            request.headers.get("Accept", ""), request.args.get("accept", ""), syntaxes, is_single
         )
         self._retrieve.record_viewed(study, origin(), "frames")
         etag = f"{found.instance.dataset_digest.value[:32]}-{numbers}"
-        return conditional(etag, str(offer), lambda: self._answer(offer, found))
+        with or_else(frame_offers(syntaxes[:1], single_part=is_single)):
+            return conditional(etag, str(offer), lambda: self._answer(offer, found))
 
     def _answer(self, offer: Offer, found: FoundFrames) -> Response:
         if sends_spans():

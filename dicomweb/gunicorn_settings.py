@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gunicorn.http import message
 
 import dicomweb.wsgi  # noqa: F401 – loaded here, in the master, so that its workers share the memory
@@ -31,6 +33,13 @@ control_socket_disable = True  # it lies in the home directory, where two archiv
 logger_class = ArchiveLogger
 loglevel = "warning"
 pre_fork = share_memory
-child_exit = forget_metrics_of
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Called by gunicorn's master when a worker has ended."""
+    forget_metrics_of(server, worker)
+    worker.place.leave()
+
+
 when_ready = leave_interrupts_to_parent
 post_worker_init = leave_interrupts_to_parent

@@ -12,6 +12,7 @@ from typing import Protocol
 from flask import Flask, Response, g, request
 
 from dicomweb.errors import ContentTooLarge, TooManyRequests
+from dicomweb.request_head import PROBES
 from vna.config import WebConfig
 
 BURST_SECONDS = 10.0
@@ -90,6 +91,10 @@ def limit_clients(app: Flask, settings: WebConfig) -> None:
         return
 
     def enter() -> None:
+        if (
+            request.path in PROBES
+        ):  # they have few places anyway, and come from whoever forwards the rest
+            return
         limits.enter(g.client_address)
         g.is_counted = True
 

@@ -26,7 +26,7 @@ FRAME_TYPES: Mapping[str, tuple[str, ...]] = {
     **{_JPEG + n: ("image/jls", "image/x-jls") for n in ("80", "81")},
     **{_JPEG + n: ("image/jp2",) for n in ("90", "91")},
     **{_JPEG + n: ("image/jpx",) for n in ("92", "93")},
-    **{_JPEG + n: ("image/jphc",) for n in ("201", "202", "203")},
+    **{_JPEG + n: ("image/jphc", "image/jhc") for n in ("201", "202", "203")},
     **{_JPEG + n: ("image/jxl",) for n in ("110", "111", "112")},
     **{_JPEG + n: ("video/mpeg2", "video/mpeg") for n in ("100", "100.1", "101", "101.1")},
     **{

@@ -10,11 +10,11 @@ from flask import Flask, Response, request
 
 from dicomweb.bodies import Chunks, Stream, conditional, gather, tag_of
 from dicomweb.codings import GZIP, IDENTITY, chosen_coding, compressed
-from dicomweb.context import correlation_id, origin
-from dicomweb.media import DICOM_XML, MULTIPART, accepted
+from dicomweb.context import asked_types, correlation_id, origin
+from dicomweb.media import DICOM_XML, MULTIPART
 from dicomweb.multipart import MultipartEncoder
 from dicomweb.negotiate import Offer, choose_document
-from dicomweb.urls import ROOT, Urls, check_uids
+from dicomweb.urls import INSTANCE, SERIES, STUDY, Urls, check_uids
 from vna.dicom.native_xml import write_xml
 from vna.errors import NotFound
 from vna.model.identifiers import Selection
@@ -35,13 +35,9 @@ class Metadata:
 
     def register(self, app: Flask) -> None:
         """Add the routes to `app`."""
-        study = f"{ROOT}/studies/<study>"
-        series = f"{study}/series/<series>"
-        app.add_url_rule(f"{study}/metadata", "study metadata", self.study)
-        app.add_url_rule(f"{series}/metadata", "series metadata", self.series)
-        app.add_url_rule(
-            f"{series}/instances/<instance>/metadata", "instance metadata", self.instance
-        )
+        app.add_url_rule(f"{STUDY}/metadata", "study metadata", self.study)
+        app.add_url_rule(f"{SERIES}/metadata", "series metadata", self.series)
+        app.add_url_rule(f"{INSTANCE}/metadata", "instance metadata", self.instance)
 
     def study(self, study: str) -> Response:
         """The metadata of all instances of a study."""
@@ -128,9 +124,7 @@ def selection(study: str, series: str = "", instance: str = "") -> Selection:
 
 
 def _offer() -> Offer:
-    return choose_document(
-        accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
-    )
+    return choose_document(asked_types())
 
 
 def _unless_head(offer: Offer, respond: Callable[[], Response]) -> Callable[[], Response]:

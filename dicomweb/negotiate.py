@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dicomweb.errors import NotAcceptable
 from dicomweb.media import (
@@ -16,8 +18,11 @@ from dicomweb.media import (
     OCTET_STREAM,
     ZIP,
     MediaType,
+    accepted,
 )
+from vna.errors import Unsupported
 
+_USUAL_LENGTH = 512
 _Form = tuple[str, bool]
 
 
@@ -50,6 +55,16 @@ def choose(ranges: Sequence[MediaType], offers: Sequence[Offer]) -> Offer:
     raise _nothing_of(offers)
 
 
+@contextmanager
+def or_else(offers: Sequence[Offer]) -> Iterator[None]:
+    """What proves impossible only when it is done becomes a NotAcceptable that names `offers`."""
+    try:
+        yield
+    except Unsupported as exc:
+        available = ", ".join(dict.fromkeys(map(str, offers)))
+        raise NotAcceptable(f"{exc}; available: {available}") from exc
+
+
 def choose_alike(ranges: Sequence[MediaType], groups: Sequence[Sequence[Offer]]) -> list[Offer]:
     """An offer of each group, all of one media type in one form, since they make one answer.
 
@@ -76,6 +91,17 @@ def choose_json(ranges: Sequence[MediaType]) -> str:
 def choose_document(ranges: Sequence[MediaType]) -> Offer:
     """As `choose_json`, or XML (PS3.19 A.1), a part for each dataset. Raises NotAcceptable."""
     return choose(ranges, (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, is_multipart=True)))
+
+
+def document_for(header: str, query: str) -> Offer:
+    """`choose_document` for an Accept header and an `accept` parameter; the usual ones are remembered."""
+    is_usual = len(header) + len(query) <= _USUAL_LENGTH
+    return (_document_for if is_usual else _document_for.__wrapped__)(header, query)
+
+
+@lru_cache(maxsize=128)
+def _document_for(header: str, query: str) -> Offer:
+    return choose_document(accepted(header, query))
 
 
 def instance_offers(syntaxes: Sequence[str], *, single_part: bool) -> list[Offer]:

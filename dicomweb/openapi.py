@@ -19,6 +19,10 @@ _VARIABLES: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "study": ("Study Instance UID", _UID),
     "series": ("Series Instance UID", _UID),
     "instance": ("SOP Instance UID", _UID),
+    "entry": (
+        "the number of an entry of the trash",
+        {"type": "string", "pattern": "^[1-9][0-9]{0,18}$"},
+    ),
     "numbers": (
         "frame numbers from 1, with commas between",
         {"type": "string", "pattern": "^[1-9][0-9]{0,6}(,[1-9][0-9]{0,6}){0,20}$"},

@@ -136,4 +136,5 @@ def _with_state(options: RenderOptions, state: PresentationState) -> RenderOptio
         viewport=state.viewport(columns, rows),
         rotation=state.rotation,
         presentation=state.elements,
+        drawing=state.drawing,
     )

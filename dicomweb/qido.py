@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from urllib.parse import unquote_to_bytes
 
 import orjson
 from flask import Flask, Response, request
 
 from dicomweb.bodies import Chunks, Stream, gather, json_array
 from dicomweb.context import correlation_id, origin
-from dicomweb.media import accepted
+from dicomweb.errors import BadRequest
 from dicomweb.multipart import MultipartEncoder
-from dicomweb.negotiate import Offer, choose_document
+from dicomweb.negotiate import Offer, document_for
 from dicomweb.paging import cursor_of, next_link
 from dicomweb.search_parameters import Search, Within, read_search
-from dicomweb.urls import ROOT, Urls, check_uids
+from dicomweb.urls import ROOT, SERIES, STUDY, Urls, check_uids
 from vna.config import WebConfig
+from vna.dicom.items_cut import cut
 from vna.dicom.native_xml import write_xml
 from vna.model.identifiers import Level
 from vna.model.query import Page, SearchTimes, UrlParts
@@ -37,37 +39,41 @@ class Qido:
 
     def register(self, app: Flask) -> None:
         """Add the routes of PS3.18 table 10.6.1-1 to `app`."""
-        study, series = f"{ROOT}/studies/<study>", f"{ROOT}/studies/<study>/series/<series>"
         for path, level in (
             (f"{ROOT}/studies", Level.STUDY),
             (f"{ROOT}/series", Level.SERIES),
             (f"{ROOT}/instances", Level.IMAGE),
-            (f"{study}/series", Level.SERIES),
-            (f"{study}/instances", Level.IMAGE),
-            (f"{series}/instances", Level.IMAGE),
+            (f"{STUDY}/series", Level.SERIES),
+            (f"{STUDY}/instances", Level.IMAGE),
+            (f"{SERIES}/instances", Level.IMAGE),
         ):
             app.add_url_rule(path, f"search {path}", self.search, defaults={"level": level})
 
     def search(self, level: Level, study: str = "", series: str = "") -> Response:
         """The matches; as JSON an array, empty when there are none."""
         check_uids(study=study, series=series)
-        kind = choose_document(
-            accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
-        )
+        kind = document_for(request.headers.get("Accept", ""), request.args.get("accept", ""))
+        _check_encoding(request.query_string)
         parameters = list(request.args.items(multi=True))
         search = read_search(parameters, level, Within(study, series))
-        if search.is_within_study and search.query.limit is None:
-            return self._whole(search, kind)
+        limit = search.query.limit
+        if search.is_within_study and (limit is None or limit > self._max_results):
+            return self._whole(search, parameters, kind)
         return self._page(search, parameters, kind)
 
-    def _whole(self, search: Search, kind: Offer) -> Response:
-        """All matches within a study: a client that does not page would miss images."""
+    def _whole(self, search: Search, parameters: list[tuple[str, str]], kind: Offer) -> Response:
+        """All matches within a study, or as many as were asked for: who does not page would miss images."""
         url = self._url_parts()
-        few = replace(search.query, limit=_AT_ONCE)
+        limit = search.query.limit
+        few = replace(search.query, limit=_AT_ONCE if limit is None else min(limit, _AT_ONCE))
         page = self._query.page(few, url, self._times, origin())
-        if page.following is None:
-            return _respond(page.objects, kind, search.warnings, page.total)
+        if page.following is None or few.limit == limit:
+            response = _respond(_cut(page.objects, search), kind, search.warnings, page.total)
+            self._link(response, search, page, parameters)
+            return response
         found = self._query.objects(search.query, url, self._times.search, origin())
+        if search.cuts:
+            found = _cut_each(found, search)
         return _stream(found, kind, search.warnings, page.total)
 
     def _page(self, search: Search, parameters: list[tuple[str, str]], kind: Offer) -> Response:
@@ -82,7 +88,7 @@ class Qido:
                 f"The number of results exceeded the maximum of {limit} supported by the server. "
                 "Additional results can be requested."
             )
-        response = _respond(page.objects, kind, warnings, page.total)
+        response = _respond(_cut(page.objects, search), kind, warnings, page.total)
         self._link(response, search, page, parameters)
         return response
 
@@ -100,6 +106,24 @@ class Qido:
         """What Retrieve URLs are made of, as it stands inside a string of JSON."""
         studies = orjson.dumps(self._urls.studies()).decode()[1:-1]
         return UrlParts(f"{studies}/", "/series/", "/instances/")
+
+
+def _check_encoding(query: bytes) -> None:
+    """What is in another character set would be looked for in vain. Raises BadRequest."""
+    try:
+        unquote_to_bytes(query).decode()
+    except UnicodeDecodeError as exc:
+        raise BadRequest("the parameters are not percent-encoded UTF-8 (RFC 3986 2.5)") from exc
+
+
+def _cut(objects: list[bytes], search: Search) -> list[bytes]:
+    """`objects`, of whose sequences only the members that were asked for are left."""
+    return list(_cut_each(iter(objects), search)) if search.cuts else objects
+
+
+def _cut_each(objects: Iterator[bytes], search: Search) -> Chunks:
+    for item in objects:
+        yield orjson.dumps(cut(orjson.loads(item), search.cuts))
 
 
 def _respond(

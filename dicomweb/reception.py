@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Self
 
-from dicomweb.media import DICOM, parse_media_type
+from dicomweb.media import DICOM, OCTET_STREAM, parse_media_type
 from dicomweb.store_window import Helpers, StoreWindow
 from dicomweb.stow_report import Failure, StowReport, failure_reason
 from vna.dicom.header import read_header
@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 MAX_FAILURES = 10_000
 MAX_LOGGED = 20
 _META, _MAX_META = 132, 512
+_UNTOLD = frozenset({DICOM, OCTET_STREAM})
+"""Types of a part that may hold an object: that of one, and that of who does not tell."""
+_CODING_HEADERS = ("content-transfer-encoding", "content-encoding")
+_NOT_CODED = frozenset({"", "binary", "8bit", "7bit", "identity"})
 _INSTANCE_UID = b"\x02\0\x03\0UI"
 
 Result = StoreOutcome | Failure
@@ -136,7 +140,11 @@ class Reception:
 
     def begin(self, headers: Mapping[str, str]) -> None:
         """A part begins; without a type it counts as application/dicom."""
-        self._error = _wrong_type(headers.get("content-type", "")) or self._keeper.outage()
+        self._error = (
+            _wrong_type(headers.get("content-type", ""))
+            or coding_error(headers)
+            or self._keeper.outage()
+        )
         if self._error is None:
             try:
                 self._writer = self._keeper.spool.open()
@@ -197,9 +205,20 @@ def _wrong_type(content_type: str) -> VnaError | None:
     if content_type in {"", DICOM}:  # most parts of most requests
         return None
     media_type = parse_media_type(content_type) if content_type.strip() else None
-    if not content_type.strip() or (media_type is not None and media_type.kind == DICOM):
+    if not content_type.strip() or (media_type is not None and media_type.kind in _UNTOLD):
         return None
     return InvalidInstance(f"the part is of type {content_type[:64]!r}, not {DICOM}")
+
+
+def coding_error(headers: Mapping[str, str]) -> VnaError | None:
+    """Why the bytes of a part are not those of what it holds: what is coded would be kept coded, and read by nobody."""
+    for name in _CODING_HEADERS:
+        coding = headers.get(name, "").strip().lower()
+        if coding not in _NOT_CODED:
+            return InvalidInstance(
+                f"the part has {name} {coding[:32]!r}: send its bytes as they are"
+            )
+    return None
 
 
 def failure_of(error: VnaError, spooled: Spooled | None = None) -> Failure:

@@ -7,11 +7,13 @@ import logging
 import secrets
 import socket
 import traceback
+from email.utils import formatdate
 from http import HTTPStatus
 
 from gunicorn.http import errors as parsing
 
 from dicomweb.problems import PROBLEM_JSON, RETRY_AFTER_SECONDS, problem_document
+from dicomweb.request_head import MAX_HEAD_BYTES, RequestHead
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +57,28 @@ def overloaded() -> bytes:
     return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the archive is busy; try again later")
 
 
+def head_fault(head: RequestHead) -> tuple[int, str]:
+    """The status and detail with which a head is refused before it is parsed; 0 for none."""
+    if head.is_malformed:
+        return HTTPStatus.BAD_REQUEST, "the lines of a head end in CR LF"
+    if head.is_too_long:
+        return (
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            f"the head exceeds {MAX_HEAD_BYTES} bytes",
+        )
+    return 0, ""
+
+
 def refusal(status: int, detail: str, correlation: str = "") -> bytes:
     """A whole HTTP answer, after which the connection is closed."""
     correlation = correlation or secrets.token_hex(8)
     body = problem_document(status, detail, correlation)
     head = [
         f"HTTP/1.1 {int(status)} {HTTPStatus(status).phrase}",
+        f"Date: {formatdate(usegmt=True)}",
         "Connection: close",
+        "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
         f"Content-Type: {PROBLEM_JSON}",
         f"Content-Length: {len(body)}",
         f"X-Correlation-ID: {correlation}",

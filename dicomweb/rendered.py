@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 
 from flask import Flask, Response, request
 
-from dicomweb.context import correlation_id, origin
+from dicomweb.context import asked_types, correlation_id, origin
 from dicomweb.errors import NotAcceptable
 from dicomweb.frames import frame_numbers
-from dicomweb.media import MediaType, accepted
+from dicomweb.media import MediaType
 from dicomweb.metadata import selection
 from dicomweb.multipart_answers import Part, multipart
 from dicomweb.negotiate import Offer, choose
 from dicomweb.presented import Presented
 from dicomweb.showing import Showing, Shown, nothing_to_see
-from dicomweb.urls import ROOT, Urls, check_uids
+from dicomweb.urls import INSTANCE, LEVELS, Urls, check_uids
 from dicomweb.views import options_of
 from vna.dicom.documents import Form, form_of, rank, representative
 from vna.dicom.rendering.options import RenderOptions
@@ -40,12 +40,9 @@ class Rendered:
 
     def register(self, app: Flask) -> None:
         """Add the routes to `app`."""
-        study = f"{ROOT}/studies/<study>"
-        series = f"{study}/series/<series>"
-        instance = f"{series}/instances/<instance>"
-        for path in (study, series, instance):
+        for path in LEVELS:
             app.add_url_rule(f"{path}/rendered", f"rendered {path}", self.instances)
-        app.add_url_rule(f"{instance}/frames/<numbers>/rendered", "rendered frames", self.frames)
+        app.add_url_rule(f"{INSTANCE}/frames/<numbers>/rendered", "rendered frames", self.frames)
 
     def instances(self, study: str, series: str = "", instance: str = "") -> Response:
         """Everything that the path names; several instances as parts, or one that stands for them."""
@@ -68,8 +65,8 @@ class Rendered:
     def _one(self, shown: Shown) -> Response:
         if shown.form is Form.PRESENTATION:
             self._view(shown.instance)
-            return self._presented.rendered(shown.instance, _ranges())
-        offer = choose(_ranges(), self._showing.offers(shown))
+            return self._presented.rendered(shown.instance, asked_types())
+        offer = choose(asked_types(), self._showing.offers(shown))
         options = options_of(offer.kind, request.args)
         self._view(shown.instance)
         if not offer.is_multipart:
@@ -77,7 +74,7 @@ class Rendered:
         return multipart(offer.kind, self._showing.parts(shown, options, self._urls.studies()))
 
     def _several(self, found: Sequence[StoredInstance]) -> Response:
-        ranges, choices = _ranges(), _Choices(self._showing)
+        ranges, choices = asked_types(), _Choices(self._showing)
         everything = [choices.add(instance) for instance in found]
         ranks = [rank(shown.form, shown.instance.sop_class_uid) for shown in everything]
         middle = everything[representative(ranks)]
@@ -170,10 +167,6 @@ class _Choices:
 def _is_browser(ranges: Sequence[MediaType]) -> bool:
     """Whether whoever asks would rather have a page or a picture: browsers can't read parts."""
     return any(wanted.kind in {"text/html", "image/*"} for wanted in ranges)
-
-
-def _ranges() -> tuple[MediaType, ...]:
-    return accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
 
 
 def _kind(shown: Shown) -> object:

@@ -11,6 +11,7 @@ from gunicorn.http.errors import ParseException
 from gunicorn.http.unreader import SocketUnreader
 from werkzeug.exceptions import ClientDisconnected
 
+from dicomweb.admission import CONTINUES
 from dicomweb.multipart import Event, MultipartDecoder, MultipartError, TruncatedBody
 
 GRACE = 30.0
@@ -40,6 +41,7 @@ class RequestBody:
         self._waited = 0.0
         self.received = 0
         self._reader = _socket_reader(self._stream)
+        self._proceed: Callable[[], None] | None = environ.get(CONTINUES)
 
     def readinto(self, target: memoryview) -> int:
         """How many bytes came, 0 at the end of the body.
@@ -49,6 +51,9 @@ class RequestBody:
         """
         started = self._clock()
         try:
+            if self._proceed is not None:
+                self._proceed()
+                self._proceed = None
             count = self._from_socket(target) if self._reader else self._from_stream(target)
         except (OSError, ClientDisconnected) as exc:
             self._fail()

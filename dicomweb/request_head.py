@@ -9,9 +9,11 @@ MAX_HEAD_BYTES = 256 * 1024
 """Request line and headers together: twice and more what gunicorn's own limits sensibly allow."""
 
 _END = b"\r\n\r\n"
+_ANY_END = re.compile(rb"\r?\n\r?\n")
 _UNENCODED = re.compile(rb"[\x80-\xff]")
 _HAS_BODY = re.compile(rb"\r\n(?:content-length|transfer-encoding)[ \t]*:", re.IGNORECASE)
-_PROBES = (b"/healthz", b"/readyz", b"/metrics")
+PROBES = ("/healthz", "/readyz", "/metrics")
+_PROBES = tuple(path.encode() for path in PROBES)
 
 
 class Lane(Enum):
@@ -28,6 +30,7 @@ class RequestHead:
     def __init__(self) -> None:
         self._bytes = bytearray()
         self._end = -1
+        self._is_malformed = False
 
     @property
     def is_begun(self) -> bool:
@@ -40,6 +43,11 @@ class RequestHead:
         return self._end >= 0
 
     @property
+    def is_malformed(self) -> bool:
+        """Whether line feeds alone end it: servers in front may not agree on what they separate."""
+        return self._is_malformed
+
+    @property
     def is_too_long(self) -> bool:
         """Whether the end is still missing behind MAX_HEAD_BYTES."""
         return len(self._bytes) > MAX_HEAD_BYTES and not self.is_complete
@@ -48,8 +56,9 @@ class RequestHead:
         """The next bytes from the client."""
         searched = max(0, len(self._bytes) - len(_END) + 1)
         self._bytes += data
-        if self._end < 0:
-            self._end = self._bytes.find(_END, searched)
+        if self._end < 0 and (found := _ANY_END.search(self._bytes, searched)):
+            self._is_malformed = found[0] != _END
+            self._end = -1 if self._is_malformed else found.start()
 
     def lane(self) -> Lane:
         """Where the complete request belongs."""

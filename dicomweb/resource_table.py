@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from dicomweb.media import DICOM, DICOM_JSON, DICOM_XML, JSON, MULTIPART, OCTET_STREAM, ZIP
+from dicomweb.media import (
+    DICOM,
+    DICOM_JSON,
+    DICOM_XML,
+    FRAME_TYPES,
+    JSON,
+    MULTIPART,
+    OCTET_STREAM,
+    ZIP,
+)
 from dicomweb.resources import Operation, Parameter
+from dicomweb.trash import MOST as MOST_ENTRIES
 from dicomweb.urls import ROOT
 from vna.services.changes import MOST
 
@@ -19,7 +29,10 @@ INSTANCE = f"{SERIES}/instances/{{instance}}"
 FRAMES = f"{INSTANCE}/frames/{{numbers}}"
 
 _COUNT = {"type": "integer", "minimum": 0}
-_TRUTH = {"type": "string", "enum": ["true", "false"]}
+_TRUTH = {"type": "string", "enum": ["true", "false", "yes", "no", "1", "0", ""]}
+_FROM_1 = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
+_PERCENT = {"type": "integer", "minimum": 1, "maximum": 100}
+_DATES = {"type": "string", "pattern": "^([0-9]{8}|[0-9]{8}-|-[0-9]{8}|[0-9]{8}-[0-9]{8})?$"}
 _IMAGES = ("image/jpeg", "image/png", "image/gif", "video/mp4")
 _DOCUMENTS = (
     *(
@@ -40,7 +53,7 @@ _SEARCH = (
     ACCEPT,
     Parameter("PatientID", "any attribute of PS3.6 may be matched, by its keyword or tag"),
     Parameter("PatientName", "* and ? are wildcards; case does not count"),
-    Parameter("StudyDate", "a date, or a range such as 20240101-20241231"),
+    Parameter("StudyDate", "a date, or a range such as 20240101-20241231", _DATES),
     Parameter("ModalitiesInStudy", "a list, with commas between"),
     Parameter("StudyInstanceUID", "a list, with commas or backslashes between"),
     Parameter("includefield", "attributes to return beside those that always are, or all"),
@@ -54,7 +67,7 @@ _RENDERING = (
     ACCEPT,
     _VIEWPORT,
     Parameter("window", "center,width,function"),
-    Parameter("quality", "1 to 100, for lossy media types", {"type": "integer"}),
+    Parameter("quality", "1 to 100, for lossy media types", _PERCENT),
     Parameter("annotation", "patient, technique: burnt into the image"),
     Parameter("iccprofile", "no, yes, srgb, adobergb, rommrgb or displayp3"),
     Parameter("charset", "character sets of a report, with commas between"),
@@ -66,6 +79,7 @@ def _multipart(*kinds: str) -> tuple[str, ...]:
     return tuple(f'{MULTIPART}; type="{kind}"' for kind in kinds)
 
 
+_FRAMES = tuple(dict.fromkeys(kinds[0] for kinds in FRAME_TYPES.values()))
 _OBJECTS = {"type": "array", "items": {"type": "object"}}
 
 SEARCH = Operation(
@@ -99,15 +113,15 @@ METADATA = Operation(
 BULK = Operation(
     "Retrieve bulk data.",
     "10.4.1.1.5",
-    (OCTET_STREAM, *_multipart(OCTET_STREAM)),
+    (OCTET_STREAM, *_FRAMES, *_multipart(OCTET_STREAM, *_FRAMES)),
     (200, 206),
     (ACCEPT,),
 )
 PIXELS = replace(BULK, text="Retrieve pixel data.", section="10.4.1.1.6")
 ONE_FRAME = Operation(
     "Retrieve frames, a list of numbers with commas between.",
-    "10.4.1.1.4",
-    (*_multipart(OCTET_STREAM), OCTET_STREAM, "image/jpeg", "image/jls", "image/jp2"),
+    "10.4.1.1.6",
+    (*_multipart(OCTET_STREAM, *_FRAMES), OCTET_STREAM, *_FRAMES),
     parameters=(ACCEPT,),
 )
 RENDERED = Operation(
@@ -119,7 +133,7 @@ RENDERED = Operation(
 )
 THUMBNAIL = Operation(
     "Retrieve a small image that stands for it.",
-    "10.4.1.1.7",
+    "10.4.1.1.4",
     _IMAGES[:3],
     parameters=(ACCEPT, _VIEWPORT),
 )
@@ -157,6 +171,48 @@ CHANGES = Operation(
         },
     },
 )
+_ENTRY = {
+    "type": "object",
+    "required": ["entry", "deleted_at", "kept_until", "study_instance_uid", "instances", "url"],
+    "properties": {
+        "entry": {"type": "integer", "minimum": 1},
+        "deleted_at": {"type": "string", "format": "date-time"},
+        "kept_until": {"type": "string", "format": "date-time"},
+        "deleted_by": {"type": "string"},
+        "study_instance_uid": {"type": "string"},
+        "series_instance_uid": {"type": "string"},
+        "sop_instance_uid": {"type": "string"},
+        "instances": _COUNT,
+        "bytes": _COUNT,
+        "is_being_swept": {"type": "boolean"},
+        "url": {"type": "string"},
+    },
+}
+TRASH = Operation(
+    "What was deleted and can be restored, the oldest first; for those who may delete.",
+    produces=(JSON,),
+    parameters=(
+        ACCEPT,
+        Parameter("study", "a Study Instance UID, to see what was deleted of it"),
+        Parameter("after", "the number of the last entry that is known", _COUNT),
+        Parameter("limit", f"most entries in the answer, {MOST_ENTRIES} in any case", _COUNT),
+    ),
+    schema={
+        "type": "object",
+        "required": ["entries"],
+        "properties": {"entries": {"type": "array", "items": _ENTRY}},
+    },
+)
+_RESTORED = ("restored", "duplicates", "conflicts")
+RESTORE = Operation(
+    "Restore an entry of the trash, as though its instances were stored once more.",
+    produces=(JSON,),
+    schema={
+        "type": "object",
+        "required": list(_RESTORED),
+        "properties": dict.fromkeys(_RESTORED, _COUNT),
+    },
+)
 _UID = {"type": "string", "maxLength": 64}
 WADO = Operation(
     "Retrieve one object by the URI service.",
@@ -172,13 +228,13 @@ WADO = Operation(
         Parameter("charset", "character sets, with commas between"),
         Parameter("anonymize", "yes: an image without all that tells who the patient is"),
         Parameter("annotation", "patient, technique: burnt into the image"),
-        Parameter("rows", "most pixels from top to bottom", {"type": "integer"}),
-        Parameter("columns", "most pixels from left to right", {"type": "integer"}),
+        Parameter("rows", "most pixels from top to bottom", _FROM_1),
+        Parameter("columns", "most pixels from left to right", _FROM_1),
         Parameter("region", "left,top,right,bottom as fractions"),
         Parameter("windowCenter", "with windowWidth", {"type": "number"}),
         Parameter("windowWidth", "with windowCenter", {"type": "number"}),
-        Parameter("frameNumber", "from 1", {"type": "integer"}),
-        Parameter("imageQuality", "1 to 100, for lossy media types", {"type": "integer"}),
+        Parameter("frameNumber", "from 1", _FROM_1),
+        Parameter("imageQuality", "1 to 100, for lossy media types", _PERCENT),
         Parameter("presentationUID", "the SOP Instance UID of a presentation state"),
         Parameter("presentationSeriesUID", "its series"),
         Parameter("transferSyntax", "of a DICOM object"),
@@ -223,6 +279,8 @@ def _rows() -> Iterator[tuple[tuple[str, str], Operation]]:
     for path in (f"{ROOT}/wado", "/wado"):
         yield ("GET", path), WADO
     yield ("GET", f"{ROOT}/changes"), CHANGES
+    yield ("GET", f"{ROOT}/trash"), TRASH
+    yield ("PUT", f"{ROOT}/trash/{{entry}}/restored"), RESTORE
     for method in ("GET", "OPTIONS"):
         yield (method, f"{ROOT}/"), CAPABILITIES
     openapi = "This service in the words of OpenAPI 3.1."

@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 
 from dicomweb.errors import BadRequest
 from dicomweb.paging import CURSOR, position_of
-from vna.dicom.attributes import lookup
+from dicomweb.parameters import truth, whole_number
+from vna.dicom.attributes import ATTRIBUTES, COMPUTED, lookup
+from vna.dicom.items_cut import Wanted, wanted_by
 from vna.dicom.matching import attribute_name
-from vna.dicom.query_keys import QueryKeys, keys_of_parameters
+from vna.dicom.query_keys import keys_of_parameters, path_of
+from vna.dicom.supported_keys import supported
 from vna.dicom.timezones import TIMEZONE_OFFSET_FROM_UTC, asked_offset
 from vna.errors import InvalidQuery
-from vna.model.identifiers import Level
+from vna.model.identifiers import LEVELS, Level
 from vna.model.query import Filter, Query, SingleValue
 
 STUDY_INSTANCE_UID = 0x0020000D
@@ -56,6 +59,22 @@ _INSTANCE = frozenset(
     }
 )
 
+_STEERING = frozenset({0x00080005, 0x00080052, 0x00080053})
+"""Specific Character Set, Query/Retrieve Level and View say how a query is meant."""
+_ANYWHERE = frozenset(item.tag for item in COMPUTED if item.level is Level.IMAGE)
+"""What is computed for the matches of every level."""
+
+
+def _only_below(level: Level) -> frozenset[int]:
+    """The tags that only levels below `level` have."""
+    above = LEVELS[: LEVELS.index(level) + 1]
+    items = (*ATTRIBUTES, *COMPUTED)
+    known = {item.tag for item in items if item.level in above} | _ANYWHERE
+    return frozenset(item.tag for item in items) - known
+
+
+_BELOW = {level: _only_below(level) for level in LEVELS}
+
 _MAX_NUMBER = 2**31 - 1
 MAX_KEYS = 200
 """Matching keys of one search: each is a condition that Postgres has to plan for."""
@@ -73,11 +92,15 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search as the archive understands it, and what the answer should warn of."""
+    """A search as the archive understands it, and what the answer should warn of.
+
+    `cuts`: the sequences of which only members were asked for.
+    """
 
     query: Query
     warnings: tuple[str, ...]
     is_within_study: bool
+    cuts: Wanted
 
 
 def read_search(parameters: Iterable[tuple[str, str]], level: Level, within: Within) -> Search:
@@ -90,21 +113,31 @@ def read_search(parameters: Iterable[tuple[str, str]], level: Level, within: Wit
         combine_datetime=_is_true(control, "combineddatetimematching"),
         match_empty=_is_true(control, "emptyvaluematching"),
     )
+    filters, unknown = supported(matched.filters)
+    wanted, is_all = _wanted(keys, control.get("includefield", []))
+    unasked = _unasked(level, within)
     query = Query(
         level=level,
-        filters=(*_path_filters(within), *matched.filters),
-        return_tags=_return_tags(level, within, matched, control.get("includefield", [])),
+        filters=(*_path_filters(within), *filters),
+        return_tags=None if is_all else unasked | _kept_at(level, wanted),
         limit=_number("limit", control),
         offset=_number("offset", control) or 0,
         fuzzy=_is_true(control, "fuzzymatching"),
         utc_offset=_utc_offset(keys),
     )
-    cursor = control.get(CURSOR, [""])[-1]
-    if cursor:
-        query = replace(query, after=position_of(cursor, query))
-        if query.offset:
-            raise BadRequest("cursor and offset exclude each other")
-    return Search(query, tuple(_warnings(matched)), bool(within.study_instance_uid))
+    query = _placed(query, _only(CURSOR, control))
+    cuts: Wanted = {tag: inner for tag, inner in wanted.items() if inner and tag not in unasked}
+    warnings = tuple(_warnings([*matched.ignored, *unknown]))
+    return Search(query, warnings, bool(within.study_instance_uid), cuts)
+
+
+def _placed(query: Query, cursor: str) -> Query:
+    """`query` behind the place that `cursor` names, if it names one."""
+    if not cursor:
+        return query
+    if query.offset:
+        raise BadRequest("cursor and offset exclude each other")
+    return replace(query, after=position_of(cursor, query))
 
 
 def _divide(
@@ -128,35 +161,30 @@ def _path_filters(within: Within) -> list[Filter]:
     return [Filter(tag, SingleValue(uid)) for tag, uid in uids if uid]
 
 
-def _return_tags(
-    level: Level, within: Within, matched: QueryKeys, included: list[str]
-) -> frozenset[int] | None:
-    """The tags of an answer, None for all; of higher levels only what the path leaves open."""
+def _wanted(keys: Iterable[tuple[str, str]], included: list[str]) -> tuple[Wanted, bool]:
+    """What is asked for by name, matched or included; and whether all is."""
     names = [name.strip() for text in included for name in text.split(",") if name.strip()]
     if len(names) > MAX_INCLUDED:
         raise InvalidQuery(f"includefield names more than {MAX_INCLUDED} attributes; all is a word")
     if any(name.lower() == "all" for name in names):
-        return None
-    tags = set(matched.return_tags)
-    tags.update(_included(name) for name in names)
+        return {}, True
+    asked = [*(name for name, _ in keys), *names]
+    return wanted_by([tag for tag, _ in path_of(name)] for name in asked), False
+
+
+def _unasked(level: Level, within: Within) -> frozenset[int]:
+    """The tags that every answer holds; of higher levels only what the path leaves open."""
+    tags: frozenset[int] = _INSTANCE if level is Level.IMAGE else frozenset()
     if level is Level.STUDY or not within.study_instance_uid:
         tags |= _STUDY
     if level is Level.SERIES or (level is Level.IMAGE and not within.series_instance_uid):
         tags |= _SERIES
-    if level is Level.IMAGE:
-        tags |= _INSTANCE
-    return frozenset(tags)
+    return tags
 
 
-def _included(name: str) -> int:
-    """The attribute of an includefield; of a path through sequences the outermost one."""
-    found = lookup(name.split(".", maxsplit=1)[0])
-    if found is None:
-        raise InvalidQuery(
-            f"includefield {name[:64]!r} names no attribute; "
-            "use a keyword of PS3.6, eight hex digits, or all"
-        )
-    return found[0]
+def _kept_at(level: Level, tags: Iterable[int]) -> frozenset[int]:
+    """`tags` without those of levels below `level`, which its answers shall not have (PS3.18 10.6.3.3)."""
+    return frozenset(tag for tag in tags if tag not in _STEERING and tag not in _BELOW[level])
 
 
 def _utc_offset(keys: Iterable[tuple[str, str]]) -> int | None:
@@ -168,20 +196,24 @@ def _utc_offset(keys: Iterable[tuple[str, str]]) -> int | None:
 
 
 def _number(name: str, control: Mapping[str, list[str]]) -> int | None:
-    values = control.get(name)
-    if not values or not values[-1].strip():
-        return None
-    text = values[-1].strip()
-    if not (text.isascii() and text.isdigit()):
-        raise BadRequest(f"{name} must be a whole number of zero or more")
-    return min(int(text[:20]), _MAX_NUMBER)
+    text = _only(name, control)
+    return min(whole_number(name, text), _MAX_NUMBER) if text else None
 
 
-def _warnings(matched: QueryKeys) -> Iterable[str]:
-    if matched.ignored:
-        names = ", ".join(attribute_name(tag) for tag in matched.ignored)
+def _only(name: str, control: Mapping[str, list[str]]) -> str:
+    """The value of a parameter that is given once, or always alike; "" for none."""
+    values = {value.strip() for value in control.get(name, [])}
+    if len(values) > 1:
+        raise BadRequest(f"{name} is given twice")
+    return values.pop() if values else ""
+
+
+def _warnings(ignored: list[int]) -> Iterable[str]:
+    if ignored:
+        names = ", ".join(attribute_name(tag) for tag in dict.fromkeys(ignored))
         yield f"These attributes cannot be matched and have been ignored: {names}."
 
 
 def _is_true(control: Mapping[str, list[str]], name: str) -> bool:
-    return any(value.strip().lower() == "true" for value in control.get(name, ()))
+    said = [truth(name, value) for value in control.get(name, ())]
+    return any(said)

@@ -8,9 +8,13 @@ from typing import Any
 
 from gunicorn.http.wsgi import Response
 
+from dicomweb.admission import take_expectation, unread_bytes
 from dicomweb.file_span import FileSpan
 from vna.interrupts import current_interrupt
 
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_MOST_SKIPPED = 32 * 1024
+"""Bytes of a body that are read for nothing, so that the connection can go on."""
 _LITTLE = 4096
 _MOST_HELD = 12
 
@@ -21,11 +25,20 @@ class GatewayResponse(Response):  # type: ignore[misc]  # gunicorn has no types
     def __init__(self, req: Any, sock: Any, cfg: Any) -> None:
         super().__init__(req, sock, cfg)
         self._held: list[bytes] = []
+        self._is_awaited = take_expectation(req)
         self.headers_sent = False
+
+    def proceed(self) -> None:
+        """The body is wanted: a client that waits for this word sends it now (RFC 9110 10.1.1)."""
+        if self._is_awaited and not self.headers_sent:
+            self._is_awaited = False
+            self.sock.sendall(_CONTINUE)
 
     def send_headers(self) -> None:
         """Called by gunicorn before the first bytes of the body, which take the head with them."""
         if not self.headers_sent:
+            if self._is_awaited or unread_bytes(self.req) > _MOST_SKIPPED:
+                self.force_close()  # nobody knows whether the body comes, or waits for its end
             lines = [*self.default_headers(), *(f"{k}: {v}\r\n" for k, v in self.headers), "\r\n"]
             self._held = ["".join(lines).encode("latin-1")]
             self.headers_sent = True

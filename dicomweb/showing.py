@@ -9,10 +9,11 @@ from urllib.parse import quote
 from flask import Response, request
 
 from dicomweb.bodies import conditional
-from dicomweb.documents import page, pieces, ranged, wanted_charset
+from dicomweb.documents import document_answer, page, pieces, wanted_charset
 from dicomweb.errors import NotAcceptable
+from dicomweb.media import DICOM
 from dicomweb.multipart_answers import Part
-from dicomweb.negotiate import Offer
+from dicomweb.negotiate import Offer, or_else
 from dicomweb.urls import Urls, instance_path, series_path
 from dicomweb.views import document_offers, image_offers, is_clip, report_offers, video_offers
 from vna.dicom.documents import HTML, Form
@@ -117,7 +118,7 @@ class Showing:
             case _:
                 return self._report(instance, options.media_type)
         name = instance.uids.sop_instance_uid
-        return conditional(_etag(instance), "own type", lambda: ranged(document, name))
+        return conditional(_etag(instance), "own type", lambda: document_answer(document, name))
 
     def image(
         self,
@@ -172,7 +173,8 @@ class Showing:
             body = self.image(shown.instance, frames, options, shown.found)
             return Response(body, content_type=options.media_type)
 
-        return conditional(self.image_etag(shown.instance, frames, options), "", respond)
+        with or_else([Offer(DICOM, transfer_syntax_uid=shown.instance.transfer_syntax_uid)]):
+            return conditional(self.image_etag(shown.instance, frames, options), "", respond)
 
     def _image_parts(self, shown: Shown, options: RenderOptions, location: str) -> Iterator[Part]:
         instance, kind = shown.instance, options.media_type

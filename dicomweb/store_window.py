@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from vna.spool import Spooled
@@ -18,17 +19,32 @@ T = TypeVar("T")
 
 
 class Helpers:
-    """Threads of the process that store for requests; who finds none free stores by itself."""
+    """Threads of the process that store for requests; who finds none free stores by itself.
+
+    So does everyone while there are more requests than helpers: they keep the processors busy without them.
+    """
 
     def __init__(self, count: int = 0) -> None:
         self._count = count or max(2, os.cpu_count() or 1)
         self._free = threading.BoundedSemaphore(self._count)
         self._lock = threading.Lock()
+        self._requests = 0
         self._threads: ThreadPoolExecutor | None = None  # begun behind the fork of the worker
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """One more request stores with them meanwhile."""
+        with self._lock:
+            self._requests += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._requests -= 1
 
     def submit(self, work: Callable[[], T]) -> Future[T] | None:
         """`work` under way in a thread, None when all are busy."""
-        if not self._free.acquire(blocking=False):
+        if self._requests > self._count or not self._free.acquire(blocking=False):
             return None
         with self._lock:
             if self._threads is None:

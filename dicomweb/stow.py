@@ -34,12 +34,13 @@ from dicomweb.multipart import (
     TruncatedBody,
 )
 from dicomweb.negotiate import Offer, choose
+from dicomweb.received_metadata import BrokenMetadata
 from dicomweb.reception import Keeper, Reception, TooManyFailures
 from dicomweb.request_body import RequestBody, SlowBody, body_events
 from dicomweb.store_window import Helpers
-from dicomweb.stow_metadata import BrokenMetadata, MetadataReception, TooMuchMetadata
+from dicomweb.stow_metadata import MetadataReception, TooMuchMetadata
 from dicomweb.stow_report import StowReport
-from dicomweb.urls import ROOT, Urls, check_uids
+from dicomweb.urls import ROOT, STUDY, Urls, check_uids
 from vna.config import WebConfig
 from vna.services.store import StoreService
 
@@ -72,7 +73,7 @@ class Stow:
 
     def register(self, app: Flask) -> None:
         """Add the routes to `app`."""
-        for path in (f"{ROOT}/studies", f"{ROOT}/studies/<study>"):
+        for path in (f"{ROOT}/studies", STUDY):
             app.add_url_rule(path, f"store {path}", self.store, methods=["POST"])
 
     def store(self, study: str = "") -> Response:
@@ -98,9 +99,9 @@ class Stow:
 
     def _receive(self, keeper: Keeper, media_type: MediaType) -> Exception | None:
         """Store what comes; why it broke off, None if it did not."""
-        kind = media_type.get("type").lower() if media_type.kind == MULTIPART else media_type.kind
+        kind = _type_of_parts(media_type) if media_type.kind == MULTIPART else media_type.kind
         body = RequestBody(request.environ, self._settings.least_upload_rate)
-        with self._reception(keeper, kind) as reception:
+        with self._helpers.serving(), self._reception(keeper, kind) as reception:
             error: Exception | None = None
             try:
                 if media_type.kind == MULTIPART:
@@ -146,7 +147,7 @@ def _content_type() -> MediaType:
     if (
         media_type is None
         or media_type.kind != MULTIPART
-        or media_type.get("type").lower() not in {"", DICOM} | _METADATA
+        or _type_of_parts(media_type) not in {"", DICOM} | _METADATA
     ):
         raise UnsupportedMediaType(
             f'only {MULTIPART} with type="{DICOM}", "{DICOM_JSON}" or "{DICOM_XML}", and single '
@@ -155,6 +156,11 @@ def _content_type() -> MediaType:
     if not media_type.get("boundary"):
         raise BadRequest(f"the Content-Type {MULTIPART} has no boundary parameter")
     return media_type
+
+
+def _type_of_parts(media_type: MediaType) -> str:
+    """The `type` of a multipart body; some clients quote a media type with parameters there."""
+    return media_type.get("type").partition(";")[0].strip().lower()
 
 
 def _receive_whole(reception: Receives, body: RequestBody, media_type: MediaType) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from contextlib import ExitStack
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Self
 from urllib.parse import urljoin
 
@@ -12,13 +13,12 @@ import orjson
 
 from dicomweb.media import DICOM_JSON, DICOM_XML, JSON, OCTET_STREAM, MediaType, parse_media_type
 from dicomweb.received_bulk import ReceivedBulk
-from dicomweb.reception import Keeper
+from dicomweb.received_metadata import Attributes, BrokenMetadata, ReceivedMetadata, bulk_uris
+from dicomweb.reception import Keeper, coding_error
 from dicomweb.stow_report import Failure, failure_reason
 from vna.dicom.building import SOP_CLASS_UID, SOP_INSTANCE_UID, build_file, text_of
 from vna.dicom.element_writer import Frames
-from vna.dicom.native_xml import read_xml
 from vna.errors import InvalidInstance, VnaError
-from vna.model.query import JsonElement
 
 MAX_SPOOLED = 256
 """Large bulk data that may wait for metadata, or for other bulk data, at once."""
@@ -26,14 +26,9 @@ MAX_SMALL_BYTES = 8 * 2**20
 """Bytes of all small ones that wait."""
 
 _METADATA = frozenset({DICOM_JSON, DICOM_XML})
+_LEVEL, _LARGE = 1, 2**20
+_one_large = threading.Lock()  # parsed metadata takes ten times their bytes: one such at a time
 _BARE = {JSON: DICOM_JSON, "application/xml": DICOM_XML, "text/xml": DICOM_XML}
-_parsing = threading.Lock()  # parsed metadata takes ten times their bytes: one request at a time
-
-Attributes = dict[str, JsonElement]
-
-
-class BrokenMetadata(VnaError):
-    """The metadata can't be read, or the bulk data do not belong to them; the request is read no further."""
 
 
 class TooMuchMetadata(VnaError):
@@ -41,12 +36,18 @@ class TooMuchMetadata(VnaError):
 
 
 class _Waiting:
-    """An instance whose bulk data have not all come: its metadata as JSON, the locations, those that lack."""
+    """An instance whose bulk data have not all come: its metadata, deflated, the locations, those that lack."""
 
-    __slots__ = ("document", "locations", "missing")
+    __slots__ = ("document", "locations", "missing", "size")
 
     def __init__(self, document: bytes, locations: frozenset[str], missing: set[str]) -> None:
-        self.document, self.locations, self.missing = document, locations, missing
+        self.document, self.size = zlib.compress(document, _LEVEL), len(document)
+        self.locations, self.missing = locations, missing
+
+    def attributes(self) -> Attributes:
+        """Its metadata."""
+        found: Attributes = orjson.loads(zlib.decompress(self.document))
+        return found
 
 
 class MetadataReception:
@@ -59,7 +60,7 @@ class MetadataReception:
     def __init__(self, keeper: Keeper, max_metadata_bytes: int, base_url: str) -> None:
         self._keeper, self._base_url = keeper, base_url
         self._room = max_metadata_bytes
-        self._metadata: tuple[str, bytearray] | None = None
+        self._metadata: ReceivedMetadata | None = None
         self._bulk: dict[str, ReceivedBulk] = {}
         self._open: ReceivedBulk | None = None
         self._waiting: dict[str, list[_Waiting]] = {}
@@ -79,29 +80,33 @@ class MetadataReception:
         media_type = parse_media_type(headers.get("content-type", "")) or MediaType(OCTET_STREAM)
         location = _location(headers)
         kind = media_type.kind if location else _BARE.get(media_type.kind, media_type.kind)
+        error = coding_error(headers)
         if kind in _METADATA:
+            if error is not None:
+                raise BrokenMetadata(str(error))
             self._end_bulk()
-            self._metadata = kind, bytearray()
+            self._metadata = ReceivedMetadata(kind)
         elif not location:
             raise BrokenMetadata(f"a part of type {kind[:64]} has no Content-Location")
         else:
-            self._begin_bulk(urljoin(self._base_url, location), media_type)
+            bulk = self._begin_bulk(urljoin(self._base_url, location), media_type)
+            bulk.error = bulk.error or error
 
     def write(self, data: bytes | memoryview) -> None:
-        """Some bytes of the part. Raises TooMuchMetadata."""
+        """Some bytes of the part. Raises BrokenMetadata, TooMuchMetadata, TooManyFailures."""
         if self._metadata is not None:
-            self._charge(len(data))
-            self._metadata[1].extend(data)
+            with _turn(self._metadata.held):
+                self._expect_all(self._metadata.feed(data))
+            self._check_room(self._metadata.held)
         elif self._open is not None:
             self._open.write(data)
 
     def end(self) -> None:
         """The part is complete. Raises BrokenMetadata, TooMuchMetadata, TooManyFailures."""
         if self._metadata is not None:
-            (kind, data), self._metadata = self._metadata, None
-            self._room += len(data)
-            for document, uris in _instances(kind, bytes(data)):
-                self._expect(document, uris)
+            ended, self._metadata = self._metadata, None
+            with _turn(ended.held):
+                self._expect_all(ended.finish())
         elif self._open is not None:
             self._open.end_piece()
 
@@ -113,34 +118,36 @@ class MetadataReception:
         self._waiting.clear()
         for item in unfinished.values():
             missing = min(item.missing)
-            self._fail(item.document, f"no part has the Content-Location {missing[:64]!r}")
+            error = InvalidInstance(f"no part has the Content-Location {missing[:64]!r}")
+            self._keeper.fail(_failure(error, item.attributes()))
         for location in sorted(set(self._bulk) - set(self._uses)):
-            error = InvalidInstance(f"no metadata name the bulk data at {location[:64]!r}")
-            self._keeper.fail(Failure(error, failure_reason(error)))
+            unnamed = InvalidInstance(f"no metadata name the bulk data at {location[:64]!r}")
+            self._keeper.fail(Failure(unnamed, failure_reason(unnamed)))
         self._keeper.finish()
 
-    def _charge(self, count: int) -> None:
-        """So many bytes of metadata more are in memory. Raises TooMuchMetadata."""
-        self._room -= count
-        if self._room < 0:
+    def _check_room(self, count: int) -> None:
+        """Whether there is room for so many bytes of metadata more. Raises TooMuchMetadata."""
+        if count > self._room:
             raise TooMuchMetadata(
                 "more metadata wait than the gateway holds (web.max_metadata_bytes): divide the request"
             )
 
     # --- bulk data ---
 
-    def _begin_bulk(self, location: str, media_type: MediaType) -> None:
+    def _begin_bulk(self, location: str, media_type: MediaType) -> ReceivedBulk:
         """The next piece of the same location, or a new one."""
         if self._open is not None and self._open.location == location:
             self._open.begin_piece()
-            return
+            return self._open
         self._end_bulk()
         if location in self._bulk:
             raise BrokenMetadata(f"parts named {location[:64]!r} stand apart from each other")
         if self._spooled >= MAX_SPOOLED or self._small_bytes >= MAX_SMALL_BYTES:
             raise BrokenMetadata("too many parts wait for their metadata, or for other parts")
         syntax = media_type.get("transfer-syntax").strip()
+        syntax = "" if syntax == "*" else syntax
         self._open = ReceivedBulk(self._keeper.spool, location, media_type.kind, syntax)
+        return self._open
 
     def _end_bulk(self) -> None:
         """What is open is complete, unless it broke off: instances may have waited for it."""
@@ -157,7 +164,8 @@ class MetadataReception:
             item.missing.discard(bulk.location)
             if not item.missing:
                 self._room += len(item.document)
-                self._build(item.document, item.locations)
+                with _turn(item.size):
+                    self._build(item.attributes(), item.locations)
 
     def _drop(self, location: str) -> None:
         bulk = self._bulk.pop(location)
@@ -170,22 +178,26 @@ class MetadataReception:
 
     # --- instances ---
 
-    def _expect(self, document: bytes, uris: frozenset[str]) -> None:
+    def _expect_all(self, found: Iterator[Attributes]) -> None:
+        for attributes in found:
+            self._expect(attributes)
+
+    def _expect(self, attributes: Attributes) -> None:
         """An instance is announced: build it when its bulk data are there."""
-        locations = frozenset(urljoin(self._base_url, uri) for uri in uris)
+        locations = frozenset(urljoin(self._base_url, uri) for uri in bulk_uris(attributes))
         for location in locations:
             self._uses[location] = self._uses.get(location, 0) + 1
         missing = {location for location in locations if location not in self._bulk}
         if not missing:
-            self._build(document, locations)
+            self._build(attributes, locations)
             return
-        self._charge(len(document))
-        item = _Waiting(document, locations, missing)
+        item = _Waiting(orjson.dumps(attributes), locations, missing)
+        self._check_room(len(item.document))
+        self._room -= len(item.document)
         for location in missing:
             self._waiting.setdefault(location, []).append(item)
 
-    def _build(self, document: bytes, locations: frozenset[str]) -> None:
-        attributes: Attributes = orjson.loads(document)
+    def _build(self, attributes: Attributes, locations: frozenset[str]) -> None:
         try:
             self._write(attributes, locations)
         except VnaError as exc:
@@ -218,8 +230,10 @@ class MetadataReception:
             spooled = writer.finish()
         self._keeper.keep(spooled)
 
-    def _fail(self, document: bytes, reason: str) -> None:
-        self._keeper.fail(_failure(InvalidInstance(reason), orjson.loads(document)))
+
+def _turn(size: int) -> AbstractContextManager[object]:
+    """What to hold while metadata of `size` bytes are parsed."""
+    return _one_large if size > _LARGE else nullcontext()
 
 
 def _location(headers: Mapping[str, str]) -> str:
@@ -227,46 +241,6 @@ def _location(headers: Mapping[str, str]) -> str:
     location = headers.get("content-location", "").strip()
     content_id = headers.get("content-id", "").strip().strip("<>")
     return location or (f"cid:{content_id}" if content_id else "")
-
-
-def _instances(kind: str, data: bytes) -> list[tuple[bytes, frozenset[str]]]:
-    """Each instance's metadata as JSON by themselves, and the BulkDataURIs in them. Raises BrokenMetadata."""
-    if kind == DICOM_XML:
-        try:
-            return [_apart(read_xml(data))]
-        except InvalidInstance as exc:
-            raise BrokenMetadata(str(exc)) from exc
-    with _parsing:
-        try:
-            parsed = orjson.loads(data)
-        except orjson.JSONDecodeError as exc:
-            raise BrokenMetadata(f"the JSON metadata can't be read: {exc}") from exc
-        found = parsed if isinstance(parsed, list) else [parsed]
-        if not all(isinstance(item, dict) for item in found):
-            raise BrokenMetadata("the JSON metadata are no array of datasets")
-        return [_apart(item) for item in found]
-
-
-def _apart(attributes: Attributes) -> tuple[bytes, frozenset[str]]:
-    return orjson.dumps(attributes), bulk_uris(attributes)
-
-
-def bulk_uris(attributes: Mapping[str, object]) -> frozenset[str]:
-    """The BulkDataURIs of a dataset and of the items in it, as far as it follows the model."""
-    found: set[str] = set()
-    waiting: list[object] = [attributes]
-    while waiting:
-        dataset = waiting.pop()
-        elements = dataset.values() if isinstance(dataset, Mapping) else ()
-        for element in elements:
-            if not isinstance(element, Mapping):
-                continue
-            uri, values = element.get("BulkDataURI"), element.get("Value")
-            if isinstance(uri, str):
-                found.add(uri)
-            if element.get("vr") == "SQ" and isinstance(values, list):
-                waiting += values
-    return frozenset(found)
 
 
 def _failure(error: VnaError, attributes: Attributes) -> Failure:

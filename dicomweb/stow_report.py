@@ -95,9 +95,11 @@ class StowReport:
         if isinstance(result, Failure):
             self._add_failure(result)
             return
-        study, warning = result.uids.study_instance_uid, _warning(result)
-        self._has_several_studies |= self._study not in {None, study}
-        self._study = study
+        warning = _warning(result)
+        if result.outcome is not Outcome.CONFLICT:
+            study = result.uids.study_instance_uid
+            self._has_several_studies |= self._study not in {None, study}
+            self._study = study
         self._has_warning |= bool(warning)
         self._sequences[_STORED].add(orjson.dumps(_stored_item(result, warning, self._url)))
 
@@ -182,10 +184,13 @@ def _warning(outcome: StoreOutcome) -> str:
 
 
 def _stored_item(outcome: StoreOutcome, warning: str, studies_url: str) -> Dataset:
+    """Without a Retrieve URL where another version stands under the UIDs, maybe in another study."""
+    is_retrievable = outcome.outcome is not Outcome.CONFLICT
+    url = studies_url + instance_path(outcome.uids) if is_retrievable else ""
     item = {
         "00081150": _element("UI", outcome.sop_class_uid),
         "00081155": _element("UI", outcome.uids.sop_instance_uid),
-        "00081190": _element("UR", studies_url + instance_path(outcome.uids)),
+        "00081190": _element("UR", url),
     }
     if warning:
         item["00081196"] = _element("US", WARNING_DATASET)

@@ -8,13 +8,12 @@ from contextlib import suppress
 from flask import Flask, Response, request
 
 from dicomweb.bodies import conditional
-from dicomweb.context import origin
+from dicomweb.context import asked_types, origin
 from dicomweb.frames import frame_numbers
-from dicomweb.media import accepted
 from dicomweb.metadata import selection
 from dicomweb.negotiate import Offer, choose
 from dicomweb.showing import Showing, Shown
-from dicomweb.urls import ROOT, check_uids
+from dicomweb.urls import INSTANCE, LEVELS, check_uids
 from dicomweb.views import options_of
 from vna.dicom.documents import Form, Rank, likely_form, rank, representative
 from vna.dicom.icons import ICON_VERSION, icon
@@ -37,12 +36,9 @@ class Thumbnails:
 
     def register(self, app: Flask) -> None:
         """Add the routes to `app`."""
-        study = f"{ROOT}/studies/<study>"
-        series = f"{study}/series/<series>"
-        instance = f"{series}/instances/<instance>"
-        for path in (study, series, instance):
+        for path in LEVELS:
             app.add_url_rule(f"{path}/thumbnail", f"thumbnail {path}", self.thumbnail)
-        frames = f"{instance}/frames/<numbers>/thumbnail"
+        frames = f"{INSTANCE}/frames/<numbers>/thumbnail"
         app.add_url_rule(frames, "thumbnail of frames", self.thumbnail)
 
     def thumbnail(
@@ -51,9 +47,7 @@ class Thumbnails:
         """The image; an icon for what is none, or for one that can't be decoded."""
         check_uids(study=study, series=series, instance=instance)
         wanted = frame_numbers(numbers) if numbers else []
-        offer = choose(
-            accepted(request.headers.get("Accept", ""), request.args.get("accept", "")), _OFFERS
-        )
+        offer = choose(asked_types(), _OFFERS)
         asked = options_of(offer.kind, request.args)
         options = RenderOptions(offer.kind, viewport=asked.viewport or _USUAL)
         if instance:

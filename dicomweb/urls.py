@@ -13,6 +13,11 @@ from vna.errors import ConfigError, NotFound
 from vna.model.identifiers import InstanceUids, is_keepable_uid
 
 ROOT = DICOMWEB_PATH
+STUDY = f"{ROOT}/studies/<study>"
+SERIES = f"{STUDY}/series/<series>"
+INSTANCE = f"{SERIES}/instances/<instance>"
+LEVELS = (STUDY, SERIES, INSTANCE)
+"""The routes of the resources that hold instances."""
 
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from typing import cast
 
 from flask import Flask, Response, request
@@ -14,17 +17,18 @@ from flask import Flask, Response, request
 from dicomweb.archives import ZippedFile, wants_directory, zip_chunks
 from dicomweb.bodies import Chunks, Stream, conditional
 from dicomweb.bulk_resources import BulkResources
-from dicomweb.context import correlation_id, origin
-from dicomweb.file_span import Pieces, sends_spans
-from dicomweb.media import DICOM, OCTET_STREAM, ZIP, accepted
+from dicomweb.context import asked_types, correlation_id, origin
+from dicomweb.file_span import Piece, Pieces, sends_spans
+from dicomweb.media import DICOM, OCTET_STREAM, ZIP, MediaType
 from dicomweb.metadata import selection
 from dicomweb.multipart import MultipartEncoder
-from dicomweb.negotiate import Offer, choose_alike, instance_offers
-from dicomweb.urls import ROOT, Urls, check_uids, instance_path
+from dicomweb.negotiate import Offer, choose_alike, instance_offers, or_else
+from dicomweb.urls import LEVELS, Urls, check_uids, instance_path
 from vna.errors import NotFound, VnaError
 from vna.interrupts import interruptible
 from vna.model.identifiers import Origin
 from vna.model.instances import StoredInstance
+from vna.services.ahead import ahead
 from vna.services.delivery import Delivered, DeliveryService, Opened, Selected
 from vna.services.retrieve import RetrieveService
 
@@ -47,6 +51,13 @@ class Shipment:
     sent: Counter[str] = field(default_factory=Counter)
     spans: bool = False
 
+    @property
+    def is_light(self) -> bool:
+        """Whether what is opened is a file, and nothing in memory."""
+        return self.spans and all(
+            stored == offer.transfer_syntax_uid for stored, offer in self.offers.items()
+        )
+
     def syntax(self, instance: StoredInstance) -> str:
         """The transfer syntax in which `instance` is sent."""
         return self.offers[instance.transfer_syntax_uid].transfer_syntax_uid
@@ -61,6 +72,19 @@ class Shipment:
         return encoder.begin(self.part_type(instance), content_location=location)
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An instance whose `first` piece is made already: what is small was verified with that."""
+
+    instance: StoredInstance
+    opened: Delivered | Opened
+    first: Piece | None
+
+    def close(self) -> None:
+        """It is not sent after all."""
+        self.opened.chunks.close()
+
+
 class Wado:
     """The retrieve transactions for whole instances: stored bytes, transcoded only when asked."""
 
@@ -73,12 +97,12 @@ class Wado:
     ) -> None:
         self._retrieve, self._delivery, self._bulk = retrieve, delivery, bulk
         self._urls = urls
+        # One at a time: where several studies are sent at once, no processor is idle anyway.
+        self._helper = threading.Lock()
 
     def register(self, app: Flask) -> None:
         """Add the routes to `app`."""
-        study = f"{ROOT}/studies/<study>"
-        series = f"{study}/series/<series>"
-        for path in (study, series, f"{series}/instances/<instance>"):
+        for path in LEVELS:
             app.add_url_rule(path, f"retrieve {path}", self.instances)
 
     def instances(self, study: str, series: str = "", instance: str = "") -> Response:
@@ -87,7 +111,7 @@ class Wado:
         selected = self._delivery.select(selection(study, series, instance))
         if not len(selected):
             raise NotFound(f"the archive has nothing at {request.path}")
-        ranges = accepted(request.headers.get("Accept", ""), request.args.get("accept", ""))
+        ranges = asked_types()
         is_single = len(selected) == 1
         stored = [self._delivery.syntaxes(uid) for uid in selected.syntaxes]
         groups = [
@@ -100,12 +124,22 @@ class Wado:
         shipment = Shipment(
             selected, by_syntax, self._urls.studies(), origin(), spans=sends_spans()
         )
+        with or_else(instance_offers(selected.syntaxes, single_part=is_single)):
+            return self._chosen(shipment, offers, ranges)
+
+    def _chosen(
+        self, shipment: Shipment, offers: Sequence[Offer], ranges: Sequence[MediaType]
+    ) -> Response:
+        """In the chosen form, unless the client has just that."""
+        selected, variant = shipment.selected, " ".join(map(str, offers))
+        with_directory = wants_directory(ranges, request.args.get("dicomdir", ""))
         if offers[0].kind == ZIP:
-            is_directory = wants_directory(ranges, request.args.get("dicomdir", ""))
-            return self._zip(shipment, is_directory=is_directory)
-        if not is_single:
-            return self._several(shipment)
-        return self._only(shipment, offers[0])
+            respond = partial(self._zip, shipment, is_directory=with_directory)
+            return conditional(selected.digest, f"{variant} {with_directory}", respond)
+        if len(selected) == 1:
+            return self._only(shipment, offers[0])
+        respond = partial(self._several, shipment)
+        return conditional(selected.digest, f"{variant} {shipment.studies}", respond)
 
     def _only(self, shipment: Shipment, offer: Offer) -> Response:
         instance = next(iter(shipment.selected), None)
@@ -134,11 +168,29 @@ class Wado:
         return _streamed(chunks, encoder.content_type)
 
     def _parts(self, encoder: MultipartEncoder, shipment: Shipment) -> Pieces:
+        with closing(self._begun(shipment)) as begun:
+            for item in begun:
+                head = shipment.head(encoder, item.instance)
+                yield from _whole(head, item.opened, b"", (shipment, item.instance), item.first)
+        yield encoder.end()
+
+    def _begun(self, shipment: Shipment) -> Generator[Begun, None, None]:
+        """Hashed by a thread while those before are sent: neither needs the interpreter for most of its time."""
+        items = self._beginning(shipment)
+        yield from islice(items, 1)  # all that a HEAD needs
+        if not (shipment.is_light and self._helper.acquire(blocking=False)):
+            yield from items
+            return
+        try:
+            with closing(ahead(items, Begun.close)) as hashed:
+                yield from hashed
+        finally:
+            self._helper.release()
+
+    def _beginning(self, shipment: Shipment) -> Generator[Begun, None, None]:
         for instance in shipment.selected:
             opened = self._open(shipment, instance)
-            head = shipment.head(encoder, instance)
-            yield from _whole(head, opened, b"", (shipment, instance))
-        yield encoder.end()
+            yield Begun(instance, opened, next(opened.chunks, None))
 
     def _open(self, shipment: Shipment, instance: StoredInstance) -> Delivered | Opened:
         """The kernel sends what lies in a file, where the server can ask it to."""
@@ -184,13 +236,21 @@ class Wado:
 
 
 def _whole(
-    head: bytes, opened: Delivered | Opened, end: bytes, sending: tuple[Shipment, StoredInstance]
+    head: bytes,
+    opened: Delivered | Opened,
+    end: bytes,
+    sending: tuple[Shipment, StoredInstance],
+    first: Piece | None = None,
 ) -> Pieces:
-    """An instance between `head` and `end`, counted when its last byte has been taken."""
+    """An instance between `head` and `end`, counted when its last byte has been taken; `first`: a piece
+    that was taken already.
+    """
     shipment, instance = sending
     with closing(opened.chunks):
         if head:
             yield head
+        if first is not None:
+            yield first
         yield from opened.chunks
     shipment.sent[instance.uids.study_instance_uid] += 1
     if end:

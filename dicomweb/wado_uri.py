@@ -15,18 +15,17 @@ from dicomweb.presented import Presented
 from dicomweb.showing import Showing, Shown
 from dicomweb.uri_parameters import UriParameters, read_parameters
 from dicomweb.urls import ROOT, check_uids
-from vna.dicom.deidentified import VERSION
 from vna.dicom.documents import Form
 from vna.dicom.syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from vna.errors import VnaError
+from vna.errors import Unsupported, VnaError
 from vna.model.identifiers import InstanceUids
 from vna.model.instances import StoredInstance
 from vna.services.anonymizing import AnonymizingService
-from vna.services.delivery import DeliveryService
+from vna.services.delivery import DeliveryService, Opened
 from vna.services.retrieve import RetrieveService
 
 log = logging.getLogger(__name__)
@@ -55,6 +54,12 @@ class WadoUri:
         """Add the routes to `app`."""
         for path in PATHS:
             app.add_url_rule(path, f"URI service {path}", self.wado)
+        app.before_request(self._at_the_root)
+
+    def _at_the_root(self) -> Response | None:
+        """JavaScript's dicomweb-client asks so when it knows the DICOMweb root alone."""
+        is_meant = request.path.rstrip("/") == ROOT and "requestType" in request.args
+        return self.wado() if is_meant and request.method in {"GET", "HEAD"} else None
 
     def wado(self) -> Response:
         """The object that the query names."""
@@ -100,10 +105,10 @@ class WadoUri:
         syntax = _syntax(asked, self._delivery.syntaxes(stored.transfer_syntax_uid))
 
         def respond() -> Response:
-            opened = self._delivery.open(stored, syntax)
+            opened, found = self._opened(stored, syntax, is_asked=bool(asked))
             chunks = self._audited(opened.chunks, stored)
             response = Response(Stream(chunks, correlation_id()))
-            response.content_type = f"{DICOM}; transfer-syntax={syntax}"
+            response.content_type = f"{DICOM}; transfer-syntax={found}"
             if opened.length >= 0:
                 response.content_length = opened.length
             name = stored.uids.sop_instance_uid
@@ -111,6 +116,16 @@ class WadoUri:
             return response
 
         return conditional(stored.object_digest.value[:32], syntax, respond)
+
+    def _opened(self, stored: StoredInstance, syntax: str, *, is_asked: bool) -> tuple[Opened, str]:
+        """The object and its transfer syntax: as stored where it can't be decoded and none was asked for."""
+        try:
+            return self._delivery.open(stored, syntax), syntax
+        except Unsupported:
+            if is_asked:
+                raise
+        syntax = stored.transfer_syntax_uid
+        return self._delivery.open(stored, syntax), syntax
 
     def _anonymous(self, stored: StoredInstance, asked: str) -> Response:
         """A new object of the image, without its patient."""
@@ -121,7 +136,9 @@ class WadoUri:
             self._retrieve.record_retrieved([stored], origin())
             return Response(body, content_type=f"{DICOM}; transfer-syntax={syntax}")
 
-        return conditional(stored.object_digest.value[:32], f"anonymous {VERSION}", respond)
+        return conditional(
+            stored.object_digest.value[:32], f"anonymous {self._anonymizing.version}", respond
+        )
 
     def _audited(self, chunks: Chunks, stored: StoredInstance) -> Chunks:
         """`chunks`; that all were sent is audited."""

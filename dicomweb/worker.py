@@ -7,24 +7,24 @@ import os
 import selectors
 import socket
 import time
-from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
+from dicomweb.admission import CONTINUES, check_head
 from dicomweb.connection import Connection, TimedSocket
 from dicomweb.file_span import SENDS_SPANS
 from dicomweb.hangups import Hangups
 from dicomweb.lanes import Lanes
-from dicomweb.refusals import overloaded, refusal, refuse_error
-from dicomweb.request_head import MAX_HEAD_BYTES, Lane
+from dicomweb.refusals import head_fault, overloaded, refusal, refuse_error
+from dicomweb.request_head import Lane
 from dicomweb.sending import GatewayResponse
-from vna.config import load_config
+from dicomweb.siblings import Siblings
+from dicomweb.wsgi import configured
 from vna.errors import VnaError
 from vna.interrupts import Interrupt, interruptible
 
@@ -34,9 +34,9 @@ LINGER = 0.002
 STOP_LINGER = 2.0
 """Seconds that a stopping worker waits for a request a client may be sending already."""
 PART_LINGER = 2.0
-"""Seconds in which a client may read its last answer before the connection is closed (RFC 9112 9.6)."""
-_MAX_DRAINED = 64 * 1024
-_PIECE = 64 * 1024
+"""Seconds that a client may take to read its last answer once it sends no more (RFC 9112 9.6)."""
+LONGEST_PART = 20.0
+"""Seconds for which one that sends on is listened to: who is reset while it sends never sees the answer."""
 _CROWD = 10
 _BREATH = 0.02
 _PASSING = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED})
@@ -52,8 +52,11 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     What is answered is called off when the client closes its connection; what is uploaded is not.
     """
 
+    _siblings = Siblings()
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.place = self._siblings.join()
         threads = self.cfg.threads
         self._lanes: Lanes[Lane, Connection] = Lanes(
             {Lane.PROBE: PROBE_THREADS, Lane.ANSWER: threads, Lane.UPLOAD: threads}
@@ -65,13 +68,14 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
 
     def init_process(self) -> None:
         """Called by gunicorn in the new process."""
-        self._patience = read_timeout(os.environ)
+        self._patience = configured(os.environ).web.read_timeout
         super().init_process()
 
     def run(self) -> None:
         """Called by gunicorn: serve until told to stop."""
         self._hangups = hangups = Hangups()
         self.poller.register(hangups.fileno(), selectors.EVENT_READ, lambda _: hangups.notice())
+        self.place.report(0)
         super().run()
         hangups.close()
 
@@ -90,6 +94,7 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
 
     def accept(self, listener: socket.socket) -> None:
         """A client has come; its first request is awaited."""
+        self.place.let_others_first()
         try:
             accepted, address = listener.accept()
         except OSError as exc:
@@ -101,17 +106,14 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             return
         sock = TimedSocket.adopt(accepted, self._patience)
         self.nr_conns += 1
+        self.place.report(self.nr_conns)
         # Where the client has come to: a listener on every address could not tell.
         self._await_head(Connection(self.cfg, sock, address, sock.getsockname()))
 
     def _await_head(self, conn: Connection) -> None:
         conn.read_ahead()
         conn.sock.settimeout(0)
-        if conn.head.is_too_long:
-            self._refuse(conn, refusal(431, f"the head exceeds {MAX_HEAD_BYTES} bytes"))
-            return
-        if conn.head.is_complete:
-            self._begin(conn)
+        if self._is_taken(conn):
             return
         patience = self._patience if conn.head.is_begun else float(self.cfg.keepalive)
         self._watch(conn, patience if self.alive else STOP_LINGER, self._receive_head)
@@ -121,7 +123,7 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(react, conn))
 
     def _receive_head(self, conn: Connection, _sock: socket.socket) -> None:
-        data = _receive(conn)
+        data = conn.sock.receive()
         if data is None:
             return
         if not data:
@@ -130,12 +132,20 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         if not conn.head.is_begun and self.alive:
             self._deadlines[conn] = time.monotonic() + self._patience
         conn.head.receive(data)
-        if conn.head.is_too_long:
+        self._is_taken(conn)
+
+    def _is_taken(self, conn: Connection) -> bool:
+        """Whether no more of the head has to come: it is served, or refused."""
+        status, detail = head_fault(conn.head)
+        if not status and not conn.head.is_complete:
+            return False
+        if conn in self._deadlines:
             self._unwatch(conn)
-            self._refuse(conn, refusal(431, f"the head exceeds {MAX_HEAD_BYTES} bytes"))
-        elif conn.head.is_complete:
-            self._unwatch(conn)
+        if status:
+            self._refuse(conn, refusal(status, detail))
+        else:
             self._begin(conn)
+        return True
 
     # --- serving it ---
 
@@ -160,6 +170,12 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
                 return True
         return False
 
+    def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
+        """Called by gunicorn behind an answer, to read what is left of the request's body."""
+        if conn.lane is not Lane.UPLOAD:  # it has none
+            return keepalive
+        return bool(super()._keepalive_after(conn, keepalive))
+
     def handle_request(self, req: Any, conn: Connection) -> bool:
         """Called by gunicorn in a thread: answers one request; whether another may follow."""
         try:
@@ -170,11 +186,13 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             return False
 
     def _answer(self, req: Any, conn: Connection) -> bool:
+        check_head(req)
         response, environ = wsgi.create(
             req, conn.sock, conn.client, conn.server, self.cfg, response_class=GatewayResponse
         )
         environ["wsgi.multithread"] = True
         environ[SENDS_SPANS] = True
+        environ[CONTINUES] = response.proceed
         if not self.alive or not self.cfg.keepalive:
             response.force_close()
         body = self.wsgi(environ, response.start_response)
@@ -229,14 +247,14 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         except OSError:
             self._drop(conn)
             return
+        conn.parts_until = time.monotonic() + LONGEST_PART
         self._watch(conn, PART_LINGER, self._drain)
 
     def _drain(self, conn: Connection, _sock: socket.socket) -> None:
-        data = _receive(conn)
-        if data is None:
-            return
-        conn.drained += len(data)
-        if not data or conn.drained > _MAX_DRAINED:
+        if conn.sock.discard():
+            until = time.monotonic() + PART_LINGER
+            self._deadlines[conn] = min(until, conn.parts_until)
+        else:
             self._close(conn)
 
     def _close(self, conn: Connection) -> None:
@@ -249,6 +267,7 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
 
     def _drop(self, conn: Connection) -> None:
         self.nr_conns -= 1
+        self.place.report(self.nr_conns)
         util.close(conn.sock)
 
     # --- the clock ---
@@ -257,7 +276,11 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         """Called by gunicorn about every second: nobody waits beyond the deadline."""
         now = time.monotonic()
         for conn in [conn for conn, deadline in self._deadlines.items() if deadline <= now]:
-            self._close(conn)
+            if conn.head.is_begun and not conn.parts_until:
+                self._unwatch(conn)
+                self._refuse(conn, refusal(408, "the head of the request did not arrive in time"))
+            else:
+                self._close(conn)
         for conn in self._lanes.expired(now):
             self._refuse(conn, overloaded())
 
@@ -275,19 +298,3 @@ class GatewayWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     def _cap_keepalive(self, deadline: float) -> None:
         for conn in self._deadlines:
             self._deadlines[conn] = min(self._deadlines[conn], deadline)
-
-
-def read_timeout(environment: Mapping[str, str]) -> float:
-    """`web.read_timeout` of the configuration that these variables name. Raises ConfigError."""
-    path = environment.get("VNA_CONFIG")
-    return load_config(Path(path) if path else None, environment).web.read_timeout
-
-
-def _receive(conn: Connection) -> bytes | None:
-    """The next bytes; b"" when the client is gone, None when there are none after all."""
-    try:
-        return bytes(conn.sock.recv(_PIECE))
-    except BlockingIOError:
-        return None
-    except OSError:
-        return b""

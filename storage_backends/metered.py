@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, cast
 
 from storage_backends.base import (
     Digest,
@@ -15,8 +15,8 @@ from storage_backends.base import (
     ObjectReader,
     StorageBackend,
     SupportsAdopt,
-    span_of,
 )
+from storage_backends.wrapping import WrappedSpanReader, WrappingBackend
 
 Observe = Callable[[str, float, int, str], object]
 """Called with operation, seconds, bytes moved, and the error's class name ("" for success)."""
@@ -31,22 +31,15 @@ class _Call:
         self.moved = 0
 
 
-class MeteredBackend:
+class MeteredBackend(WrappingBackend):
     """Reports put, adopt, open, read, stat, delete, scan and probe.
 
     One "read" is reported per reader, when it is closed, with the seconds spent inside its reads;
     one "scan" per finished or abandoned scan, with the seconds spent producing its entries.
     """
 
-    def __new__(cls, inner: StorageBackend, observe: Observe) -> Self:
-        """A wrapper around a backend that can adopt can adopt, too; around another it can't."""
-        if cls is MeteredBackend and isinstance(inner, SupportsAdopt):
-            return cast("Self", object.__new__(_MeteredAdopter))
-        return object.__new__(cls)
-
     def __init__(self, inner: StorageBackend, observe: Observe) -> None:
-        self.name = inner.name
-        self._inner = inner
+        super().__init__(inner)
         self._observe = observe
 
     def put(self, key: str, source: BinaryIO, *, size: int, digest: Digest) -> ObjectInfo:
@@ -102,10 +95,6 @@ class MeteredBackend:
         with self._measure("probe"):
             self._inner.probe()
 
-    def close(self) -> None:
-        """See StorageBackend.close."""
-        self._inner.close()
-
     @contextmanager
     def _measure(self, operation: str) -> Iterator[_Call]:
         call, error = _Call(), ""
@@ -131,11 +120,15 @@ class _MeteredAdopter(MeteredBackend):
         return info
 
 
-class _MeteredReader:
+MeteredBackend.adopter = _MeteredAdopter
+
+
+class _MeteredReader(WrappedSpanReader):
     """Sums up what is read until it is closed."""
 
     def __init__(self, reader: ObjectReader, observe: Observe) -> None:
-        self._reader, self._observe = reader, observe
+        super().__init__(reader)
+        self._observe = observe
         self._seconds, self._bytes, self._error = 0.0, 0, ""
         self._is_open = True
 
@@ -143,7 +136,7 @@ class _MeteredReader:
         """As the inner reader's."""
         started = time.perf_counter()
         try:
-            data = self._reader.read(size)
+            data = self._inner.read(size)
         except Exception as exc:
             self._error = type(exc).__name__
             raise
@@ -154,7 +147,7 @@ class _MeteredReader:
 
     def span(self) -> FileSpan | None:
         """As the inner reader's; its bytes count as read."""
-        found = span_of(self._reader)
+        found = super().span()
         self._bytes += found.length if found is not None else 0
         return found
 
@@ -162,11 +155,5 @@ class _MeteredReader:
         """Close the inner reader and report."""
         if self._is_open:
             self._is_open = False
-            self._reader.close()
+            self._inner.close()
             self._observe("read", self._seconds, self._bytes, self._error)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()

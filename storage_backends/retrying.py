@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Self, TypeVar, cast
+from typing import BinaryIO, TypeVar, cast
 
 from storage_backends.base import (
     Digest,
@@ -15,28 +15,22 @@ from storage_backends.base import (
     ObjectReader,
     StorageBackend,
     SupportsAdopt,
-    span_of,
 )
 from storage_backends.digests import new_hasher
 from storage_backends.errors import BackendFull, ObjectExists, StorageError
+from storage_backends.wrapping import WrappedSpanReader, WrappingBackend
 
 _T = TypeVar("_T")
 _CHUNK = 2**20
 
 
-class RetryingBackend:
+class RetryingBackend(WrappingBackend):
     """Repeats what failed with a transient error, after a growing and jittered delay (seconds).
 
     A full store is reported at once: waiting a moment makes no room. A `put` is repeated only if
     its source can be rewound. When a repeated `put` finds its key taken by the very same bytes, the
     earlier attempt had succeeded. A reader goes on where it broke off, a scan behind the last key.
     """
-
-    def __new__(cls, inner: StorageBackend, **_options: object) -> Self:
-        """A wrapper around a backend that can adopt can adopt, too; around another it can't."""
-        if cls is RetryingBackend and isinstance(inner, SupportsAdopt):
-            return cast("Self", object.__new__(_RetryingAdopter))
-        return object.__new__(cls)
 
     def __init__(
         self,
@@ -48,8 +42,7 @@ class RetryingBackend:
     ) -> None:
         if attempts < 1:
             raise ValueError("at least one attempt is needed")
-        self.name = inner.name
-        self._inner = inner
+        super().__init__(inner)
         self._attempts, self._base_delay, self._sleep = attempts, base_delay, sleep
 
     def put(self, key: str, source: BinaryIO, *, size: int, digest: Digest) -> ObjectInfo:
@@ -93,10 +86,6 @@ class RetryingBackend:
     def probe(self) -> None:
         """See StorageBackend.probe; not repeated: a probe asks how things are now."""
         self._inner.probe()
-
-    def close(self) -> None:
-        """See StorageBackend.close."""
-        self._inner.close()
 
     def open_once(self, key: str, start: int, length: int | None) -> ObjectReader:
         """The inner backend's reader, opened with repetition."""
@@ -155,25 +144,28 @@ class _RetryingAdopter(RetryingBackend):
         return info
 
 
-class _ResumingReader:
+RetryingBackend.adopter = _RetryingAdopter
+
+
+class _ResumingReader(WrappedSpanReader):
     """A stream that is opened again at its position when a read fails for a transient reason."""
 
     def __init__(self, backend: RetryingBackend, key: str, start: int, length: int | None) -> None:
+        super().__init__(backend.open_once(key, start, length))
         self._backend, self._key = backend, key
         self._position, self._left = start, length
-        self._reader = backend.open_once(key, start, length)
         self._failures = 0
 
     def read(self, size: int = -1, /) -> bytes:
         """As the inner reader's, resumed where it broke off."""
         while True:
             try:
-                data = self._reader.read(size)
+                data = self._inner.read(size)
             except StorageError as exc:
                 self._failures += 1
                 self._backend.pause_or_raise(exc, self._failures)
-                self._reader.close()
-                self._reader = self._backend.open_once(self._key, self._position, self._left)
+                self._inner.close()
+                self._inner = self._backend.open_once(self._key, self._position, self._left)
             else:
                 self._failures = 0
                 self._position += len(data)
@@ -183,18 +175,8 @@ class _ResumingReader:
 
     def span(self) -> FileSpan | None:
         """As the inner reader's."""
-        found = span_of(self._reader)
+        found = super().span()
         if found is not None:
             self._position += found.length
             self._left = 0
         return found
-
-    def close(self) -> None:
-        """Close the inner reader."""
-        self._reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()

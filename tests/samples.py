@@ -274,6 +274,16 @@ def ct(
     return file_meta(CT_IMAGE, uids[0], transfer_syntax_uid, "SCANNER") + body
 
 
+def ct_at(study: str, series: str, instance: str, **others: Any) -> bytes:
+    """A CT image of these UIDs, of 16 pixels by 16 unless `others`, which are as those of `ct`, say otherwise."""
+    uids = {
+        "study_instance_uid": study,
+        "series_instance_uid": series,
+        "sop_instance_uid": instance,
+    }
+    return ct(**{"rows": 16, "columns": 16, **uids, **others})
+
+
 @lru_cache(maxsize=4)
 def _ct_pixels(length: int) -> bytes:
     return bytes(range(256)) * (length // 256) + bytes(length % 256)

@@ -32,6 +32,7 @@ from vna.index.kept_objects import KeptObjectIndex
 from vna.index.search import SearchIndex
 from vna.index.trash import TrashIndex
 from vna.index.upgrade import upgrade
+from vna.own_secret import own_secret
 from vna.services.anonymizing import AnonymizingService
 from vna.services.asked_commitment import AskedCommitmentService
 from vna.services.changes import ChangeService
@@ -148,7 +149,7 @@ def _assemble(
         delivery=delivery,
         rendering=RenderService(retrieve, frames, decoders, _rendering(config)),
         documents=DocumentService(retrieve, max_bytes),
-        anonymizing=AnonymizingService(delivery, decoders, max_bytes),
+        anonymizing=AnonymizingService(delivery, decoders, max_bytes, _pseudonym_secret(config)),
         metadata=MetadataService(index, retrieve, config.web.metadata_cache_bytes),
         trash=TrashService(TrashIndex(database), objects, config.trash.keep_days),
         changes=ChangeService(ChangeIndex(database)),
@@ -168,6 +169,11 @@ def _assemble(
         spool=spool,
         embedded=embedded,
     )
+
+
+def _pseudonym_secret(config: Config) -> bytes:
+    secret = config.archive.pseudonym_secret
+    return secret.encode() if secret else own_secret(prepare_data_dir(config) / "pseudonym.secret")
 
 
 def _rendering(config: Config) -> RenderSettings:

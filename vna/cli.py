@@ -125,6 +125,7 @@ def show(**options: object) -> None:
     config, _ = _load(options)
     tree = dataclasses.asdict(config)
     tree["database"]["url"] = "***" if config.database.url else ""
+    tree["archive"]["pseudonym_secret"] = "***" if config.archive.pseudonym_secret else ""
     tree["web"]["users"] = dict.fromkeys(config.web.users, "***")
     tree["dimse"]["identity"]["users"] = dict.fromkeys(config.dimse.identity.users, "***")
     click.echo(orjson.dumps(tree, default=str, option=orjson.OPT_INDENT_2).decode())

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from vna.model.trash import TrashEntry
 
 
+_ENTRY = click.IntRange(1, 2**63 - 1)
+
+
 @click.group()
 def trash() -> None:
     """What was deleted, until it is swept."""
@@ -44,7 +47,7 @@ def list_(study: str, as_json: bool, **options: object) -> None:
 
 @trash.command()
 @common
-@click.argument("entries", nargs=-1, required=True, type=int)
+@click.argument("entries", nargs=-1, required=True, type=_ENTRY)
 def restore(entries: tuple[int, ...], **options: object) -> None:
     """Make what was deleted visible again, by the numbers that `vna trash list` shows."""
     from vna.bootstrap import build
@@ -68,10 +71,10 @@ def restore(entries: tuple[int, ...], **options: object) -> None:
 
 @trash.command()
 @common
-@click.argument("entries", nargs=-1, type=int)
+@click.argument("entries", nargs=-1, type=_ENTRY)
 @click.option(
     "--days",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 365_000),
     default=None,
     help="What was deleted so many days ago or before.  [default: trash.keep_days]",
 )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from vna.config_checks import check_ae_title, check_dimse, check_port
+from vna.config_checks import check_ae_title, check_dimse, check_port, check_secret
 from vna.config_decoding import DecodingConfig
 from vna.config_dimse import (
     DestinationConfig,
@@ -59,7 +59,7 @@ class ArchiveConfig:
     `issuer_of_patient_id`: (0010,0021) of the patients whose objects do not name one. `max_transcode_bytes`: the
     largest object, stored or converted, that is converted in memory for who can't take it as stored. `timezone`: the
     IANA name of the zone in which objects without Timezone Offset From UTC (0008,0201) were made; "": whichever
-    a query has.
+    a query has. `pseudonym_secret`: what UIDs of anonymized images are made with; "": one in the data directory.
     """
 
     data_dir: Path = Path("data")
@@ -67,6 +67,7 @@ class ArchiveConfig:
     issuer_of_patient_id: str = ""
     max_transcode_bytes: int = 512 * 2**20
     timezone: str = ""
+    pseudonym_secret: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +218,9 @@ _MINIMUM: tuple[tuple[str, float, tuple[str, ...]], ...] = (
     ("database", 0.001, ("connect_timeout",)),
     ("spool", 0, ("memory_bytes", "process_memory_bytes")),
 )
+_MOST_DAYS = 365_000
+"""A thousand years: dates that are further away no calendar here can tell."""
+
 _CHOICES = (
     ("log", "level", ("debug", "info", "warning", "error")),
     ("log", "format", ("text", "json")),
@@ -237,10 +241,18 @@ def _check(config: Config) -> None:
         if value not in choices:
             raise ConfigError(f"{section}.{key} {value!r} is not one of {', '.join(choices)}")
     _check_ports(config)
+    _check_days(config)
     check_web(config.web)
     _check_timezone(config.archive.timezone)
+    check_secret("archive.pseudonym_secret", config.archive.pseudonym_secret)
     check_ae_title("archive.ae_title", config.archive.ae_title)
     check_dimse(config.dimse)
+
+
+def _check_days(config: Config) -> None:
+    for section in ("commitment", "trash", "changes"):
+        if getattr(config, section).keep_days > _MOST_DAYS:
+            raise ConfigError(f"{section}.keep_days must be at most {_MOST_DAYS}")
 
 
 def _check_ports(config: Config) -> None:

@@ -1,4 +1,4 @@
-"""What a configuration of the DIMSE door has to be like, beyond its types."""
+"""What names, secrets and the configuration of the DIMSE door have to be like, beyond their types."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ _AE_TITLE = re.compile(r"[ -\[\]-~]{1,16}")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _HASH_METHODS = frozenset({"scrypt", "pbkdf2"})
+_LEAST_SECRET = 16
 
 
 def check_dimse(dimse: DimseConfig) -> None:
@@ -54,6 +55,12 @@ def check_ae_title(where: str, title: str) -> None:
         raise ConfigError(
             f"{where}: AE title {title!r} must be 1 to 16 ASCII characters without backslash"
         )
+
+
+def check_secret(where: str, secret: str) -> None:
+    """Raises ConfigError for a secret, if there is one, that could be guessed."""
+    if secret and len(secret) < _LEAST_SECRET:
+        raise ConfigError(f"{where} must have at least {_LEAST_SECRET} characters")
 
 
 def check_password_hash(where: str, password_hash: str) -> None:

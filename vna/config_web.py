@@ -16,8 +16,8 @@ DICOMWEB_PATH = "/dicom-web"
 @dataclass(frozen=True, slots=True)
 class WebConfig:
     """The DICOMweb gateway. `users`: name -> password hash as `vna hash-password` prints it. `allow_delete`: to whom
-    DELETE is open: "users" (who gave a name and password, and everyone where only loopback is listened to), "everyone"
-    or "nobody".
+    DELETE and the trash are open: "users" (who gave a name and password, and everyone where only loopback is listened
+    to), "everyone" or "nobody".
     """
 
     host: str = "127.0.0.1"

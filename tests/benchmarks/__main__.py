@@ -11,7 +11,18 @@ from pathlib import Path
 import click
 import orjson
 
-from tests.benchmarks import decoding, floors, memory, plots, reading, scaling, searching, storing
+from tests.benchmarks import (
+    decoding,
+    floors,
+    memory,
+    plots,
+    pulling,
+    pushing,
+    reading,
+    scaling,
+    searching,
+    storing,
+)
 from tests.benchmarks.report import Row, keep
 from tests.e2e.process import ArchiveProcess, running_archive
 from vna.index.embedded import EmbeddedPostgres
@@ -60,12 +71,24 @@ def large(archive: ArchiveProcess, _short: bool) -> Iterator[Row]:
     yield from memory.receiving(archive)
 
 
+def pull(archive: ArchiveProcess, short: bool) -> Iterator[Row]:
+    """Memory while clients pull studies of 2 GB."""
+    yield from pulling.pulls(archive, 2 * 10**8 if short else 2 * 10**9)
+
+
+def push(archive: ArchiveProcess, short: bool) -> Iterator[Row]:
+    """Memory while one request stores 10 000 instances, or 20 GB."""
+    yield from pushing.pushes(archive, 0.01 if short else 1.0)
+
+
 PARTS: dict[str, Part] = {
     "store": with_archive(store),
     "read": with_archive(read),
     "search": search,
     "decode": decoding.calls,
     "large": with_archive(large),
+    "pull": with_archive(pull),
+    "push": with_archive(push),
     scaling.STORING: scaling.storing,
     scaling.SEARCHING: scaling.searching,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +12,8 @@ from typing import Self
 
 TIMEOUT = 120.0
 _PIECE = 2**20
+_UNREAD = socket.MSG_TRUNC if sys.platform == "linux" else 0
+"""Linux throws bytes of a TCP connection away that are received so: both archives send into the same void."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,10 @@ class RawHttp:
     def __exit__(self, *exc_info: object) -> None:
         self._socket.close()
 
+    def send(self, data: bytes) -> None:
+        """A piece of a request; the last one is asked."""
+        self._socket.sendall(data)
+
     def ask(self, request: bytes) -> Answer:
         """The answer to an encoded request. Raises ConnectionError when it breaks off."""
         self._socket.sendall(request)
@@ -83,7 +90,7 @@ class RawHttp:
         self._waiting = self._waiting[known:]
         left = length - known
         while left > 0:
-            received = self._socket.recv_into(self._room, min(left, _PIECE))
+            received = self._socket.recv_into(self._room, min(left, _PIECE), _UNREAD)
             if not received:
                 raise ConnectionError("the answer broke off")
             left -= received

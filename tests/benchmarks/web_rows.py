@@ -61,7 +61,7 @@ def _retrieving() -> list[Task]:
         web_task(study, web_tasks.volume, "series"),
         _once("web-metadata", title, 60, series, "series", 0.1),
         *_both("web-frame", "single frame CT", (2, 2.5), ct, "series"),
-        *_both("web-us-frame", "frame of 60-frame US", (100, 100), clip, "ultrasound", 0.1),
+        *_both("web-us-frame", "frame of 60-frame US", (100, 100), clip, "ultrasound", 0.3),
         *_both("web-rendered", "rendered CT", (1.3, 1.3), picture, "series"),
         _once("web-long", f"/metadata of {web_tasks.LONG_INSTANCES}, warm", 0, long, "long", 0.05),
         _once("web-frame-1", f"frame 1 of an {many}", 0, first, "frames", 0.1),

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from dicomweb.app import create_app
 from storage_backends.memory import MemoryBackend
 from tests.dicomweb.multiparts import stow_body
+from tests.dicomweb.servers import Server, gunicorn
 from vna.config import WebConfig
 from vna.index.audit import PostgresAuditLog
 from vna.index.changes import ChangeIndex
@@ -90,7 +91,7 @@ def archive(database: Database, tmp_path: Path) -> Iterator[Archive]:
         delivery=delivery,
         rendering=RenderService(retrieve, frames, InProcess(), RenderSettings(cache_bytes=2**22)),
         documents=DocumentService(retrieve, 2**26),
-        anonymizing=AnonymizingService(delivery, InProcess(), 2**26),
+        anonymizing=AnonymizingService(delivery, InProcess(), 2**26, b"secret"),
         metadata=MetadataService(index, retrieve, 2**20),
         trash=TrashService(TrashIndex(database), objects, 30),
         changes=ChangeService(ChangeIndex(database)),
@@ -99,6 +100,13 @@ def archive(database: Database, tmp_path: Path) -> Iterator[Archive]:
         spool_directory=tmp_path / "spool",
     )
     spool.close()
+
+
+@pytest.fixture
+def server(database: Database, tmp_path: Path) -> Iterator[Server]:
+    """The gateway in a process of its own, over an empty archive."""
+    with gunicorn(database.url, tmp_path / "data") as running:
+        yield running
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests import samples
-from tests.dicomweb.conftest import Keep
+from tests.dicomweb.conftest import Archive, Keep
 from tests.dicomweb.multiparts import ROOT, get_parts, problem
 from tests.samples import Typed
 
@@ -94,6 +94,29 @@ def test_there_may_be_none(client: FlaskClient, path: str) -> None:
 
 
 @pytest.mark.usefixtures("study")
+@pytest.mark.parametrize("path", ["/bulkdata", "/pixeldata", f"{JPEG}/pixeldata"])
+def test_what_is_unchanged_is_not_read_again(
+    archive: Archive, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    url = f"{ROOT}/studies/1.1{path}"
+    accept = {"Accept": "multipart/related"}
+    tag = client.get(url, headers=accept).headers["ETag"]
+    other = client.get(f"{ROOT}/studies/1.1/series/1.2/bulkdata", headers=accept)
+    assert other.headers["ETag"] != tag
+    monkeypatch.setattr(archive.backend, "open", None)
+    response = client.get(url, headers={**accept, "If-None-Match": tag})
+    assert (response.status_code, response.data) == (304, b"")
+
+
+@pytest.mark.usefixtures("study")
+def test_what_can_not_be_decoded_is_there_as_stored(client: FlaskClient) -> None:
+    asked = {"Accept": 'multipart/related; type="application/octet-stream"'}
+    response = client.get(f"{ROOT}/studies/1.1{JPEG}/pixeldata", headers=asked)
+    expected = f'type="image/jpeg"; transfer-syntax={samples.JPEG_BASELINE}'
+    assert expected in problem(response, 406)
+
+
+@pytest.mark.usefixtures("study")
 def test_no_single_part(client: FlaskClient) -> None:
     url = f"{ROOT}{STUDY}{IMAGE}/pixeldata"
     refused = client.get(url, headers={"Accept": "application/octet-stream"})
@@ -129,3 +152,28 @@ def test_a_private_syntax_gives_no_pixels(client: FlaskClient, keep: Keep) -> No
 def test_head_reads_nothing_to_its_end(client: FlaskClient) -> None:
     response = client.head(f"{ROOT}{STUDY}/bulkdata", headers={"Accept": ANY})
     assert (response.status_code, response.data) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        ('multipart/related; type="video/mp4"', "video/mp4"),
+        (f"multipart/related; type=video/mp4; transfer-syntax={samples.MPEG4}", "video/mp4"),
+        ("*/*", "video/mp4"),
+    ],
+)
+@pytest.mark.parametrize("name", ["bulkdata", "pixeldata"])
+def test_a_video_is_a_part_of_its_own_type(
+    client: FlaskClient, keep: Keep, name: str, asked: str, kind: str
+) -> None:
+    film = samples.encapsulated(
+        [[b"film" * 64]],
+        transfer_syntax_uid=samples.MPEG4,
+        table=b"",
+        StudyInstanceUID="1.8",
+        SeriesInstanceUID="1.8.1",
+        SOPInstanceUID="1.8.2",
+    )
+    keep(film)
+    (part,) = get_parts(client, f"/studies/1.8/{name}", asked)
+    assert (part.headers["content-type"], part.data) == (kind, b"film" * 64)

@@ -114,6 +114,50 @@ def test_a_preflight_of_the_root_is_a_preflight(archive: Archive) -> None:
     assert response.headers["Access-Control-Allow-Origin"] == "https://v.example"
 
 
+INSTANCE = "studies/{study}/series/{series}/instances/{instance}"
+
+
+def test_a_resource_describes_itself_and_what_is_below_it(client: FlaskClient) -> None:
+    path = f"{ROOT}/studies/1.2/series/1.3/instances/1.4"
+    response = client.options(path, headers={"Accept": WADL})
+    assert (response.status_code, response.mimetype) == (200, WADL)
+    assert response.headers["Allow"] == "DELETE, GET, HEAD, OPTIONS"
+    document = ET.fromstring(response.data)  # noqa: S314 – our own
+    found = [str(r.get("path")) for r in document.iterfind(".//w:resource", NAMESPACE)]
+    assert INSTANCE in found
+    assert f"{INSTANCE}/metadata" in found
+    assert all(one.startswith(INSTANCE) for one in found)
+    studies = client.options(f"{ROOT}/studies", headers={"Accept": "application/json"})
+    (resources,) = studies.get_json()["application"]["resources"]
+    assert resources["resource"][0]["path"] == "studies"
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/dicom+json", ""])
+def test_options_are_methods_unless_a_description_is_named(
+    client: FlaskClient, accept: str
+) -> None:
+    response = client.options(f"{ROOT}/studies", headers={"Accept": accept})
+    assert (response.status_code, response.data) == (204, b"")
+    assert client.options("/healthz", headers={"Accept": WADL}).status_code != 500
+
+
+def test_a_preflight_is_one_whatever_it_accepts(archive: Archive) -> None:
+    client = archive.app(WebConfig(cors_origins=("https://v.example",))).test_client()
+    headers = {
+        "Origin": "https://v.example",
+        "Access-Control-Request-Method": "GET",
+        "Accept": "application/json",
+    }
+    assert client.options(f"{ROOT}/studies", headers=headers).status_code == 204
+
+
+def test_descriptions_of_resources_need_a_user_too(archive: Archive) -> None:
+    settings = WebConfig(host="0.0.0.0", users={"eve": "scrypt:32768:8:1$a$b"})
+    client = archive.app(settings).test_client()
+    assert client.options(f"{ROOT}/studies", headers={"Accept": WADL}).status_code == 401
+    assert client.options(f"{ROOT}/studies").status_code == 204
+
+
 def openapi(client: FlaskClient) -> dict[str, Any]:
     response = client.get(f"{ROOT}/openapi.json")
     assert response.status_code == 200

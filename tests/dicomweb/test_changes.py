@@ -81,6 +81,7 @@ def test_any_amount_can_be_asked_for(client: FlaskClient, keep: Keep) -> None:
     assert ask(client, limit=0)["changes"] == []
     assert ask(client, after=10**30)["changes"] == []
     assert ask(client, after="", limit="")["newest"] == 1
+    assert len(ask(client, after="0" * 30, limit="0" * 30 + "1")["changes"]) == 1
 
 
 def test_it_is_json_or_nothing(client: FlaskClient) -> None:
@@ -97,3 +98,26 @@ def test_who_comes_too_late_is_told(client: FlaskClient, keep: Keep, database: D
     assert response.status_code == 410
     assert "after=3" in response.get_json()["detail"]
     assert [c["number"] for c in ask(client, after=2)["changes"]] == [3]
+
+
+def test_who_knows_the_answer_is_told_so(client: FlaskClient, keep: Keep) -> None:
+    """Programs poll: nothing new costs them nothing to read, and no change hides behind a tag."""
+    keep(instance(1))
+    first = client.get(f"{CHANGES}?after=1")
+    tag = first.headers["ETag"]
+    assert client.head(f"{CHANGES}?after=1").headers["ETag"] == tag
+    again = client.get(f"{CHANGES}?after=1", headers={"If-None-Match": tag})
+    assert (again.status_code, again.data) == (304, b"")
+    other = client.get(f"{CHANGES}?after=0", headers={"If-None-Match": tag})
+    assert other.status_code == 200
+    keep(instance(2))
+    later = client.get(f"{CHANGES}?after=1", headers={"If-None-Match": tag})
+    assert [change["number"] for change in later.get_json()["changes"]] == [2]
+
+
+def test_a_tag_is_of_one_archive(archive: Archive, client: FlaskClient, keep: Keep) -> None:
+    """An answer holds URLs: the one for another host is another one."""
+    keep(instance(1))
+    tag = client.get(CHANGES).headers["ETag"]
+    other = archive.app(WebConfig(public_url="https://pacs.example")).test_client()
+    assert other.get(CHANGES, headers={"If-None-Match": tag}).status_code == 200

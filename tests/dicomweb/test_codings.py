@@ -39,6 +39,7 @@ def undone(response: TestResponse) -> bytes:
         ("", ""),
         ("gzip", "gzip"),
         ("GZIP", "gzip"),
+        ("x-gzip", "gzip"),
         ("zstd", "zstd"),
         ("gzip, deflate, br, zstd", "zstd"),
         ("gzip, deflate, br", "gzip"),
@@ -98,6 +99,17 @@ def test_texts_are_coded(coded: FlaskClient, path: str, coding: str | None) -> N
 def test_what_is_not_coded(coded: FlaskClient, path: str) -> None:
     response = coded.get(path, headers={"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in response.headers
+
+
+@pytest.mark.parametrize(
+    "header", ["gzip, identity;q=0", "gzip, *;q=0", "identity;q=0.0, x-gzip;q=0.2"]
+)
+def test_a_short_answer_is_coded_for_who_takes_nothing_else(
+    coded: FlaskClient, header: str
+) -> None:
+    response = coded.get("/short", headers={"Accept-Encoding": header})
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert undone(response) == b"{}"
 
 
 def test_head_of_a_coded_answer(coded: FlaskClient) -> None:

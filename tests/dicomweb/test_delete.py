@@ -50,8 +50,8 @@ def test_what_the_path_names_is_deleted(client: FlaskClient, path: str, left: li
     response = client.delete(path)
     assert (response.status_code, response.data) == (204, b"")
     assert found(client) == left
-    assert client.get(path).status_code == 404
-    assert client.get(f"{path}/metadata").status_code == 404
+    assert client.get(path).status_code == 410
+    assert client.get(f"{path}/metadata").status_code == 410
     again = client.delete(path)
     assert again.status_code == 404
     assert again.mimetype == "application/problem+json"

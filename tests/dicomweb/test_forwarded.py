@@ -44,6 +44,16 @@ TRUSTED = TrustedProxies([PROXY, "10.1.0.0/16", "2001:db8::/32"])
         ),
         ({"Forwarded": "for=unknown;host=a"}, Told(PROXY, "", "a")),
         ({"Forwarded": "for=_hidden"}, Told(PROXY)),
+        # whoever could not be named is not one of ours: what he says of others is not believed
+        ({"Forwarded": "for=6.6.6.6, for=unknown"}, Told(PROXY)),
+        ({"Forwarded": "for=6.6.6.6;host=evil, proto=https"}, Told(PROXY, "https")),
+        ({"Forwarded": 'for=6.6.6.6, for="a, for="[2001:db9::1]"'}, Told(PROXY)),
+        ({"Forwarded": 'for=6.6.6.6;by=", for=192.0.2.7'}, Told("192.0.2.7")),
+        ({"Forwarded": "for=6.6.6.6, for=192.0.2.7 host=evil"}, Told(PROXY)),
+        ({"Forwarded": "for=192.0.2.7, , "}, Told("192.0.2.7")),
+        ({"X-Forwarded-For": "192.0.2.7,,"}, Told("192.0.2.7")),
+        ({"X-Forwarded-For": "6.6.6.6, unknown"}, Told(PROXY)),
+        ({"X-Forwarded-For": "6.6.6.6, unknown, 10.1.2.3"}, Told("10.1.2.3")),
         ({"Forwarded": 'for="192.0.2.7:80"; By=1.2.3.4 ;host=a'}, Told("192.0.2.7", "", "a")),
         ({"Forwarded": "host=evil/path;proto=ftp;for=x"}, Told(PROXY)),
         ({"Forwarded": 'for="\\"a"'}, Told(PROXY)),
@@ -92,6 +102,13 @@ def test_no_header_breaks_it(text: str, name: str) -> None:
     assert told.address
     assert told.scheme in {"", "http", "https"}
     assert not set(told.host) & set('/"<> ')
+
+
+@pytest.mark.parametrize("start", ["", "for=", 'for="', 'for="\\'])
+@pytest.mark.parametrize("repeated", ["a", " ", "a=", '\\"', '"', ";", "a "])
+def test_no_header_takes_long(start: str, repeated: str) -> None:
+    for name in ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Prefix"):
+        assert TRUSTED.told(PROXY, {name: start + repeated * 100_000}).address == PROXY
 
 
 def test_a_long_chain_is_read_from_its_end() -> None:

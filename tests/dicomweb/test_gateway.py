@@ -46,13 +46,23 @@ def test_credentials_open_the_archive(guarded: FlaskClient) -> None:
         {"Authorization": "Basic"},
     ],
 )
-@pytest.mark.parametrize("path", [f"{ROOT}/studies", f"{ROOT}/nowhere", "/metrics"])
+@pytest.mark.parametrize("path", [f"{ROOT}/studies", f"{ROOT}/nowhere", "/metrics", "/wado"])
 def test_nothing_without_credentials(
     guarded: FlaskClient, headers: dict[str, str], path: str
 ) -> None:
     response = guarded.get(path, headers=headers)
     problem(response, 401)
     assert response.headers["WWW-Authenticate"].startswith("Basic ")
+
+
+def test_no_spelling_of_a_path_goes_past_the_credentials(guarded: FlaskClient) -> None:
+    for spelled in (
+        "//dicom-web/studies",
+        "///dicom-web/studies",
+        "//wado",
+        "/dicom-web/./studies",
+    ):
+        problem(guarded.get("/", environ_overrides={"PATH_INFO": spelled}), 401)
 
 
 def test_a_proven_password_does_not_open_for_another(guarded: FlaskClient) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import psycopg
 import pytest
@@ -15,7 +14,7 @@ import requests
 from dicomweb.hangups import Hangups
 from tests import samples
 from tests.dicomweb.multiparts import stow_body
-from tests.dicomweb.servers import Server, gunicorn
+from tests.dicomweb.servers import Server
 from vna.index.database import Database
 from vna.interrupts import Interrupt
 
@@ -66,12 +65,6 @@ def test_a_client_that_had_gone_before_is_noticed() -> None:
 
 
 # --- with one ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def server(database: Database, tmp_path: Path) -> Iterator[Server]:
-    with gunicorn(database.url, tmp_path / "data") as running:
-        yield running
 
 
 def store(server: Server, *files: bytes) -> None:
@@ -205,7 +198,8 @@ def test_a_short_answer_is_one_piece(server: Server) -> None:
 )
 def test_every_refusal_is_a_problem_document(server: Server, head: str, status: int) -> None:
     with server.connect() as connection:
-        connection.sendall(f"{head}\r\nConnection: close\r\n\r\n".encode())
+        host = "" if "Host: " in head else "\r\nHost: a"
+        connection.sendall(f"{head}{host}\r\nConnection: close\r\n\r\n".encode())
         answer = b""
         while piece := connection.recv(65536):
             answer += piece

@@ -67,6 +67,14 @@ def test_the_gateway_refuses_with_a_time_to_come_again(archive: Archive) -> None
     assert client.get(f"{ROOT}/studies", environ_overrides=other).status_code == 200
 
 
+def test_health_checks_are_never_too_many(archive: Archive) -> None:
+    client = archive.app(WebConfig(max_request_rate=0.1, max_requests_per_client=1)).test_client()
+    for _ in range(5):
+        assert client.get("/healthz").status_code == 200
+        assert client.get("/readyz").status_code == 200
+    assert client.get(f"{ROOT}/studies").status_code == 200
+
+
 def test_an_answer_counts_until_it_is_sent(archive: Archive) -> None:
     client = archive.app(WebConfig(max_requests_per_client=1)).test_client()
     first = client.get(f"{ROOT}/studies")

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from tests import samples
 from tests.dicomweb.conftest import Archive, Keep
-from tests.dicomweb.multiparts import ROOT, get_parts, problem
+from tests.dicomweb.multiparts import ROOT, get_parts, problem, split
 from vna.config import WebConfig
 from vna.dicom.native_xml import read_xml
 
@@ -30,13 +30,7 @@ def study(keep: Keep) -> None:
     waveform = {"WaveformBitsAllocated": 16, "WaveformData": samples.Typed("OW", WAVEFORM)}
     keep(
         samples.small(**UIDS, WaveformSequence=[waveform], PatientName="Doe^Jane"),  # type: ignore[list-item]
-        samples.ct(
-            study_instance_uid="1.1",
-            series_instance_uid="1.4",
-            sop_instance_uid="1.5",
-            rows=64,
-            columns=64,
-        ),
+        samples.ct_at("1.1", "1.4", "1.5", rows=64, columns=64),
     )
 
 
@@ -195,11 +189,31 @@ def test_a_range_outside_of_bulk_data(client: FlaskClient, waveform_path: str) -
     response = client.get(ROOT + waveform_path, headers={"Range": "bytes=9000-"})
     problem(response, 416)
     assert response.headers["Content-Range"] == "bytes */5120"
+    assert "ETag" not in response.headers
 
 
-def test_several_ranges_give_the_whole(client: FlaskClient, waveform_path: str) -> None:
-    response = client.get(ROOT + waveform_path, headers={"Range": "bytes=0-1,5-6"})
+def test_several_ranges_are_parts(client: FlaskClient, waveform_path: str) -> None:
+    response = client.get(ROOT + waveform_path, headers={"Range": "bytes=0-1,5000-"})
+    assert response.status_code == 206
+    assert response.mimetype == "multipart/byteranges"
+    assert "Content-Range" not in response.headers
+    assert response.content_length == len(response.data)
+    first, second = split(response.data, response.content_type)
+    assert (first.data, second.data) == (WAVEFORM[:2], WAVEFORM[5000:])
+    assert first.headers["content-range"] == "bytes 0-1/5120"
+    assert second.headers["content-range"] == "bytes 5000-5119/5120"
+    assert second.headers["content-type"] == "application/octet-stream"
+
+
+def test_thousands_of_ranges_give_the_whole(client: FlaskClient, waveform_path: str) -> None:
+    ranges = ",".join(f"{2 * number}-{2 * number}" for number in range(2000))
+    response = client.get(ROOT + waveform_path, headers={"Range": f"bytes={ranges}"})
     assert (response.status_code, response.data) == (200, WAVEFORM)
+
+
+def test_head_has_no_range(client: FlaskClient, waveform_path: str) -> None:
+    response = client.head(ROOT + waveform_path, headers={"Range": "bytes=0-1"})
+    assert (response.status_code, response.content_length) == (200, len(WAVEFORM))
 
 
 def test_bulk_data_that_is_unchanged(client: FlaskClient, waveform_path: str) -> None:

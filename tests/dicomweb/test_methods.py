@@ -51,15 +51,7 @@ def test_options_everywhere_without_credentials(archive: Archive) -> None:
 
 
 def test_head_says_what_get_says(client: FlaskClient, archive: Archive, keep: Keep) -> None:
-    keep(
-        samples.ct(
-            study_instance_uid="1.2",
-            series_instance_uid="1.3",
-            sop_instance_uid="1.4",
-            rows=16,
-            columns=16,
-        )
-    )
+    keep(samples.ct_at("1.2", "1.3", "1.4"))
     for path, methods in paths(archive):
         if "GET" not in methods:
             continue
@@ -103,15 +95,7 @@ def test_a_method_that_a_resource_has_not(client: FlaskClient, archive: Archive)
 def test_the_accept_parameter_wins(
     client: FlaskClient, keep: Keep, path: str, accept: str, mimetype: str
 ) -> None:
-    keep(
-        samples.ct(
-            study_instance_uid="1.2",
-            series_instance_uid="1.3",
-            sop_instance_uid="1.4",
-            rows=16,
-            columns=16,
-        )
-    )
+    keep(samples.ct_at("1.2", "1.3", "1.4"))
     response = client.get(f"{ROOT}{path}?accept={accept}", headers={"Accept": "image/tiff"})
     assert (response.status_code, response.mimetype) == (200, mimetype)
     problem(client.get(f"{ROOT}{path}?accept=image/tiff", headers={"Accept": "*/*"}), 406)

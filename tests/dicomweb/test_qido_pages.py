@@ -166,6 +166,13 @@ def test_counting_can_be_switched_off(archive: Archive) -> None:
     assert client.get(f"{ROOT}/studies").headers["X-Total-Count"] == "7"
 
 
+def test_a_page_within_a_study_links_on_whatever_the_maximum(archive: Archive, keep: Keep) -> None:
+    keep(*(samples.small(StudyInstanceUID="9", SOPInstanceUID=f"9.{n}") for n in range(5)))
+    client = archive.app(WebConfig(max_results=1)).test_client()
+    assert [len(page) for page in walk(client, "/studies/9/instances?limit=2")] == [2, 2, 1]
+    assert [len(page) for page in walk(client, "/studies/9/instances")] == [5]
+
+
 # --- XML ---
 
 
@@ -288,6 +295,40 @@ def test_attributes_without_a_value_are_found_when_so_asked(
     response = client.get(f"{ROOT}{path}&emptyvaluematching=true")
     assert set(values(response.get_json(), STUDY)) == found
     assert client.get(ROOT + path).status_code in {200, 400}
+
+
+@pytest.mark.parametrize("level", ["studies", "studies/9.1/series", "studies/9.1/instances"])
+@pytest.mark.parametrize("accept", ["application/dicom+json", XML])
+def test_of_a_sequence_only_the_members_that_were_asked_for_come(
+    client: FlaskClient, keep: Keep, level: str, accept: str
+) -> None:
+    code: samples.Elements = {"CodeValue": "C1", "CodingSchemeDesignator": "L", "CodeMeaning": "M"}
+    keep(samples.small(StudyInstanceUID="9.1", ProcedureCodeSequence=[code]))
+    for query, members in (
+        ("includefield=ProcedureCodeSequence.CodeMeaning", {"00080104"}),
+        ("00081032.00080100=C1&includefield=00081032.00080102", {"00080100", "00080102"}),
+        ("includefield=ProcedureCodeSequence", {"00080100", "00080102", "00080104"}),
+    ):
+        found: dict[str, Any]
+        if accept == XML:
+            (part,) = get_parts(client, f"/{level}?{query}", XML)
+            found = dict(read_xml(part.data))
+        else:
+            (found,) = client.get(f"{ROOT}/{level}?{query}").get_json()
+        assert [item.keys() for item in found["00081032"]["Value"]] == [members]
+
+
+@pytest.mark.usefixtures("seven")
+def test_keys_that_are_not_kept_are_named(client: FlaskClient) -> None:
+    response = client.get(f"{ROOT}/studies?ContrastBolusAgent=x&00321064.00080100=y")
+    assert len(response.get_json()) == 7
+    assert "ContrastBolusAgent (0018,0010)" in response.headers["Warning"]
+    assert "(0032,1064)" in response.headers["Warning"]
+
+
+@pytest.mark.parametrize("value", ["%FF%FE", "M%FCller*", "%ED%A0%80", "a%C3"])
+def test_other_character_sets_than_utf8_are_refused(client: FlaskClient, value: str) -> None:
+    assert "UTF-8" in problem(client.get(f"{ROOT}/studies?PatientName={value}"), 400)
 
 
 # --- limits ---

@@ -7,7 +7,6 @@ import json
 import signal
 import socket
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,22 +26,16 @@ STUDY = "1.2.3"
 
 
 @pytest.fixture
-def server(database: Database, tmp_path: Path) -> Iterator[Server]:
-    with gunicorn(database.url, tmp_path / "data") as running:
-        yield running
-
-
-@pytest.fixture
 def client(server: Server) -> DICOMwebClient:
     return DICOMwebClient(server.url)
 
 
 def three() -> list[bytes]:
     return [
-        samples.ct(
-            study_instance_uid=STUDY,
-            series_instance_uid=f"{STUDY}.{n % 2}",
-            sop_instance_uid=f"{STUDY}.{n % 2}.{n}",
+        samples.ct_at(
+            STUDY,
+            f"{STUDY}.{n % 2}",
+            f"{STUDY}.{n % 2}.{n}",
             rows=64,
             columns=64,
             patient_name="Phantom^Big",

@@ -223,10 +223,10 @@ def test_several_frames_are_no_single_image(client: FlaskClient) -> None:
 def mixed(keep: Keep) -> None:
     keep(
         *(
-            samples.ct(
-                study_instance_uid="1.1",
-                series_instance_uid="1.2",
-                sop_instance_uid=f"1.3.{number}",
+            samples.ct_at(
+                "1.1",
+                "1.2",
+                f"1.3.{number}",
                 rows=16 * number,
                 columns=16,
                 InstanceNumber=str(number),

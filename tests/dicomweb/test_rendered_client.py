@@ -36,10 +36,10 @@ def server(database: Database, tmp_path: Path) -> Iterator[Server]:
     with gunicorn(database.url, tmp_path / "data") as running:
         data, content_type = stow_body(
             *(
-                samples.ct(
-                    study_instance_uid="1.1",
-                    series_instance_uid="1.2",
-                    sop_instance_uid=f"1.3.{number}",
+                samples.ct_at(
+                    "1.1",
+                    "1.2",
+                    f"1.3.{number}",
                     rows=128,
                     columns=128,
                     InstanceNumber=str(number),

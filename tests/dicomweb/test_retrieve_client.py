@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,20 +12,13 @@ from dicomweb_client.api import DICOMwebClient
 from pydicom import Dataset, dcmread
 
 from tests import samples
-from tests.dicomweb.servers import Server, gunicorn
+from tests.dicomweb.servers import Server
 from tests.samples import JPEG_2000, JPEG_LS, RLE, Typed
-from vna.index.database import Database
 
 pytestmark = pytest.mark.slow
 
 UIDS = ("1.1", "1.2", "1.3")
 COUNT, ROWS, COLUMNS = 4, 300, 200
-
-
-@pytest.fixture
-def server(database: Database, tmp_path: Path) -> Iterator[Server]:
-    with gunicorn(database.url, tmp_path / "data") as running:
-        yield running
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ def test_the_study_list_of_a_viewer() -> None:
     query = found.query
     assert (query.limit, query.offset, query.filters) == (101, 0, ())
     assert query.return_tags is not None
-    assert {0x00081030, 0x00080060, 0x00080090, 0x00100030, 0x0020000D} <= query.return_tags
+    assert {0x00081030, 0x00080090, 0x00100030, 0x0020000D} <= query.return_tags
+    assert 0x00080060 not in query.return_tags, "of a series; without a value it would hurt"
     assert found.warnings == ()
 
 
@@ -133,6 +134,9 @@ def test_fuzzy_matching_is_passed_on() -> None:
     assert search("fuzzymatching=true").query.fuzzy
     assert not search("fuzzymatching=false").query.fuzzy
     assert not search("").query.fuzzy
+    assert not search("fuzzymatching=").query.fuzzy
+    with pytest.raises(BadRequest, match="fuzzymatching"):
+        search("fuzzymatching=perhaps")
 
 
 def test_the_path_narrows_and_is_not_split() -> None:
@@ -155,3 +159,88 @@ def test_attributes_of_higher_levels_come_where_the_path_leaves_them_open() -> N
     assert modality in in_study
     assert modality not in in_series
     assert {0x0020000D, 0x0020000E, 0x00080018} <= in_series
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("ContrastBolusAgent=x", "0018,0010"),
+        ("RequestAttributesSequence.ScheduledStationAETitle=x", "0040,0001"),
+        ("InstanceAvailability=OFFLINE", "0008,0056"),
+        ("RetrieveURL=x", "0008,1190"),
+    ],
+)
+def test_what_is_not_matched_is_told_and_filters_nothing(text: str, word: str) -> None:
+    found = search(text)
+    assert found.query.filters == ()
+    assert word in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["InstanceAvailability=", "InstanceAvailability=*", "TimezoneOffsetFromUTC=%2B0100"]
+)
+def test_what_asks_for_no_match_is_not_warned_of(text: str) -> None:
+    assert search(text).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("level", "below"),
+    [
+        (Level.STUDY, {0x00080060, 0x00201209, 0x00080018, 0x00280010}),
+        (Level.SERIES, {0x00080018, 0x00280010}),
+        (Level.IMAGE, frozenset()),
+    ],
+)
+def test_what_belongs_to_lower_levels_is_not_answered(level: Level, below: set[int]) -> None:
+    asked = {0x00080060, 0x00201209, 0x00080018, 0x00280010, 0x00101030, 0x00080056}
+    names = ",".join(f"{tag:08X}" for tag in asked)
+    for text in (f"includefield={names}", "&".join(f"{tag:08X}=" for tag in asked - {0x00080018})):
+        tags = search(text, level).query.return_tags or frozenset()
+        assert not tags & below
+        assert {0x00101030, 0x00080056} <= tags
+
+
+@pytest.mark.parametrize(
+    ("text", "cuts"),
+    [
+        ("includefield=ProcedureCodeSequence.CodeValue", {0x00081032: {0x00080100: None}}),
+        ("00081032.00080100=x", {0x00081032: {0x00080100: None}}),
+        ("00081032.00080100=x&includefield=ProcedureCodeSequence", {}),
+        ("00081032.00080100=x&includefield=all", {}),
+        ("includefield=ProcedureCodeSequence", {}),
+        ("includefield=PatientName", {}),
+    ],
+)
+def test_members_of_sequences_may_be_asked_for(text: str, cuts: dict[int, object]) -> None:
+    found = search(text)
+    assert found.cuts == cuts
+    if "all" not in text and "PatientName" not in text:
+        assert 0x00081032 in (found.query.return_tags or ())
+
+
+def test_what_a_level_always_answers_is_whole() -> None:
+    name = "includefield=RequestAttributesSequence.ScheduledProcedureStepID"
+    assert search(name, Level.SERIES).cuts == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("includefield=ProcedureCodeSequence.Nonsense", "Nonsense"),
+        ("includefield=PatientName.PatientID", "PatientName"),
+        ("includefield=" + ".".join(["00081032"] * 40), "parts"),
+    ],
+)
+def test_paths_of_included_fields_are_checked(text: str, name: str) -> None:
+    with pytest.raises(InvalidQuery, match=name):
+        search(text)
+
+
+@pytest.mark.parametrize("text", ["limit=1&limit=2", "offset=1&OFFSET=2", "cursor=a&cursor=b"])
+def test_what_steers_is_given_once(text: str) -> None:
+    with pytest.raises(BadRequest, match="twice"):
+        search(text)
+
+
+def test_what_is_given_alike_is_given_once() -> None:
+    assert search("limit=3&limit= 3 &offset=1&offset=1").query.limit == 3

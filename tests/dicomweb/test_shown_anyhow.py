@@ -49,15 +49,7 @@ INSTANCE = f"{ROOT}/studies/1.1/series/1.2/instances/1.3"
 
 @pytest.fixture
 def image(keep: Keep) -> None:
-    keep(
-        samples.ct(
-            study_instance_uid="1.1",
-            series_instance_uid="1.2",
-            sop_instance_uid="1.3",
-            rows=24,
-            columns=32,
-        )
-    )
+    keep(samples.ct_at("1.1", "1.2", "1.3", rows=24, columns=32))
 
 
 @pytest.mark.usefixtures("image")

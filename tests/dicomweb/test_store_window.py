@@ -130,3 +130,13 @@ def test_an_error_of_the_store_comes_out(spool: Spool) -> None:
         for number in range(3 * WINDOW):
             window.add(f"1.{number}", spooled(spool, number))
     window.drop()
+
+
+def test_many_requests_at_once_need_no_helpers() -> None:
+    helpers = Helpers(2)
+    with helpers.serving(), helpers.serving():
+        with helpers.serving():
+            assert helpers.submit(lambda: 1) is None
+        future = helpers.submit(lambda: 1)
+        assert future is not None
+        assert future.result() == 1

@@ -2,109 +2,39 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
-from pydicom import dcmread
-from pydicom.dataset import Dataset, FileDataset
-from werkzeug.test import TestResponse
+from pydicom.dataset import Dataset
 
-from dicomweb import stow_metadata
 from tests import samples
 from tests.dicomweb.conftest import Archive
-from tests.dicomweb.multiparts import ROOT, problem
+from tests.dicomweb.metadata_requests import (
+    FAILED,
+    JSON,
+    OTHERS,
+    STORED,
+    STUDIES,
+    XML,
+    Attributes,
+    Part,
+    body_of,
+    bulk,
+    image,
+    keep,
+    metadata,
+    one,
+    pixels,
+    post,
+    reason,
+    stored,
+)
 from tests.dicomweb.streams import jpeg, jpeg_2000, jpeg_ls, mp4
 from tests.unit.dicom.datasets import datasets
-from vna.config import WebConfig
 from vna.dicom.native_xml import write_xml
-from vna.model.query import JsonElement
-
-STUDIES = ROOT + "/studies"
-STORED, FAILED, OTHERS = "00081199", "00081198", "0008119A"
-JSON, XML = "application/dicom+json", "application/dicom+xml"
-
-Attributes = dict[str, JsonElement]
-Part = tuple[Mapping[str, str], bytes]
-
-
-def one(vr: str, *values: object) -> JsonElement:
-    return {"vr": vr, "Value": list(values)}
-
-
-def metadata(**more: JsonElement) -> Attributes:
-    """An instance without bulk data; `T00280010=…` adds an attribute."""
-    return {
-        "00080016": one("UI", samples.SECONDARY_CAPTURE),
-        "00080018": one("UI", samples.new_uid()),
-        "0020000D": one("UI", samples.new_uid()),
-        "0020000E": one("UI", samples.new_uid()),
-        "00100010": one("PN", {"Alphabetic": "Dö^Jane"}),
-        "00100020": one("LO", "PID-1"),
-        **{key[1:]: element for key, element in more.items()},
-    }
-
-
-def image(rows: int = 4, columns: int = 4, bits: int = 8, **more: JsonElement) -> Attributes:
-    return metadata(
-        T00280002=one("US", 1), T00280004=one("CS", "MONOCHROME2"), T00280010=one("US", rows),
-        T00280011=one("US", columns), T00280100=one("US", bits), T00280101=one("US", bits),
-        T00280102=one("US", bits - 1), T00280103=one("US", 0), **more,
-    )  # fmt: skip
-
-
-def pixels(uri: str = "bulk/1", vr: str = "OW") -> JsonElement:
-    return {"vr": vr, "BulkDataURI": uri}
-
-
-def bulk(data: bytes, kind: str = "application/octet-stream", location: str = "bulk/1") -> Part:
-    return {"Content-Type": kind, "Content-Location": location}, data
-
-
-def body_of(kind: str, documents: Sequence[Attributes], parts: Sequence[Part] = ()) -> bytes:
-    heads: list[Part] = [({"Content-Type": kind}, json.dumps(documents).encode())]
-    if kind == XML:
-        heads = [({"Content-Type": kind}, write_xml(document)) for document in documents]
-    pieces = []
-    for headers, data in [*heads, *parts]:
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        pieces.append(b"\r\n--b o\r\n" + lines.encode() + b"\r\n" + data)
-    return b"".join(pieces) + b"\r\n--b o--\r\n"
-
-
-def post(
-    client: FlaskClient, kind: str, documents: Sequence[Attributes], parts: Sequence[Part] = ()
-) -> TestResponse:
-    content_type = f'multipart/related; type="{kind}"; boundary="b o"'
-    return client.post(STUDIES, data=body_of(kind, documents, parts), content_type=content_type)
-
-
-def stored(client: FlaskClient, response: TestResponse) -> FileDataset:
-    """The one instance that a request stored, as pydicom reads it."""
-    assert response.status_code == 200, response.text
-    (item,) = response.get_json()[STORED]["Value"]
-    url = item["00081190"]["Value"][0]
-    answer = client.get(url, headers={"Accept": "application/dicom; transfer-syntax=*"})
-    assert answer.status_code == 200, answer.text
-    return dcmread(io.BytesIO(answer.data))
-
-
-def keep(
-    client: FlaskClient, attributes: Attributes, *parts: Part, kind: str = JSON
-) -> FileDataset:
-    return stored(client, post(client, kind, [attributes], parts))
-
-
-def reason(response: TestResponse, sequence: str = FAILED) -> tuple[int, str]:
-    """The one failure of a request of which nothing was stored."""
-    assert response.status_code == 409, response.text
-    (item,) = response.get_json()[sequence]["Value"]
-    return item["00081197"]["Value"][0], item["00000902"]["Value"][0]
 
 
 @pytest.mark.parametrize("kind", [JSON, XML])
@@ -226,6 +156,23 @@ def test_pixel_data_that_are_encapsulated_already(client: FlaskClient) -> None:
     assert keep(client, hinted, bulk(value)).file_meta.TransferSyntaxUID == samples.JPEG_BASELINE
 
 
+@pytest.mark.parametrize("kind", ["application/octet-stream", "image/jpeg"])
+@pytest.mark.parametrize("parameter", ["", "; transfer-syntax=*"])
+def test_a_codestream_whose_transfer_syntax_is_not_told(
+    client: FlaskClient, kind: str, parameter: str
+) -> None:
+    part = bulk(jpeg(16, 24), kind + parameter)
+    found = keep(client, metadata(T7FE00010=pixels(vr="OB")), part)
+    assert found.file_meta.TransferSyntaxUID == samples.JPEG_BASELINE
+    assert found.pixel_array.shape == (16, 24)
+
+
+def test_frames_in_several_transfer_syntaxes(client: FlaskClient) -> None:
+    parts = [bulk(jpeg(16, 24), "image/jpeg"), bulk(jpeg_2000(16, 24), "image/jp2")]
+    response = post(client, JSON, [metadata(T7FE00010=pixels(vr="OB"))], parts)
+    assert "several transfer syntaxes" in reason(response)[1]
+
+
 def test_a_video(client: FlaskClient) -> None:
     data = mp4(320, 240, frames=50, seconds=2)
     found = keep(client, metadata(T7FE00010=pixels(vr="OB")), bulk(data, "video/mp4"))
@@ -311,6 +258,12 @@ def test_a_json_body_of_another_study(client: FlaskClient) -> None:
             "little endian",
         ),
         (metadata(T7FE00010=pixels()), bulk(b"x" * 40, "video/mp4"), 0xC122, "transfer-syntax"),
+        (
+            image(T7FE00010=pixels()),
+            bulk(bytes(16), "application/octet-stream; transfer-syntax=foo"),
+            0xC122,
+            "no transfer syntax",
+        ),
         (metadata(T00280010=one("US", -1)), bulk(b"x"), 0xC000, "can't hold"),
     ],
 )
@@ -351,74 +304,6 @@ def test_the_same_again_and_other_content_under_the_uid(
     assert response.get_json()[STORED]["Value"][0]["00081196"]["Value"] == [0xB007]
 
 
-DEEP = b'{"00081140":{"vr":"SQ","Value":[' * 20_000
-BROKEN: list[tuple[str, bytes]] = [
-    (JSON, b"["),
-    (JSON, b""),
-    (JSON, b"5"),
-    (JSON, b'["x"]'),
-    (JSON, DEEP),
-    (JSON, b'[{"00080018":{"vr":"UI","Value":["\\ud800"]}}]'),
-    (XML, b"<NativeDicomModel>"),
-    (XML, b'<!DOCTYPE a [<!ENTITY b "c">]><NativeDicomModel/>'),
-    (
-        XML,
-        b"<NativeDicomModel>"
-        + b'<DicomAttribute tag="00081140" vr="SQ"><Item number="1">' * 20_000,
-    ),
-]
-
-
-@pytest.mark.parametrize("number", range(len(BROKEN)))
-def test_broken_metadata(client: FlaskClient, archive: Archive, number: int) -> None:
-    kind, data = BROKEN[number]
-    body = b"--b\r\nContent-Type: " + kind.encode() + b"\r\n\r\n" + data + b"\r\n--b--"
-    response = client.post(
-        STUDIES, data=body, content_type=f'multipart/related; type="{kind}"; boundary=b'
-    )
-    assert "metadata" in problem(response, 400)
-    assert archive.spooled() == []
-
-
-def test_parts_without_a_name_or_apart_from_each_other(client: FlaskClient) -> None:
-    for parts in (
-        [({"Content-Type": "image/jpeg"}, b"x")],
-        [bulk(b"x"), bulk(b"y", location="other"), bulk(b"z")],
-    ):
-        documents = [
-            image(T7FE00010=pixels(), T00282000=pixels("other"), T00420011=pixels("third"))
-        ]
-        problem(post(client, JSON, documents, parts), 400)
-
-
-def test_too_much_of_it(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = archive.app(WebConfig(max_metadata_bytes=2000)).test_client()
-    waits = [metadata(T00420011=pixels(vr="OB")) for _ in range(9)]
-    assert "max_metadata_bytes" in problem(post(client, JSON, [metadata()] * 9), 413)
-    assert "max_metadata_bytes" in problem(post(client, XML, waits), 413)
-    assert post(client, XML, [metadata() for _ in range(50)]).status_code == 200
-    for size, limit, value in ((10, "MAX_SMALL_BYTES", 4000), (100_000, "MAX_SPOOLED", 3)):
-        monkeypatch.setattr(stow_metadata, limit, value)
-        parts = [bulk(b"x" * size, location=f"waits/{n}") for n in range(5)]
-        assert "too many parts" in problem(post(client, JSON, [], parts), 400)
-        assert post(client, JSON, [], parts[:1]).status_code == 409
-        monkeypatch.undo()
-    assert archive.spooled() == []
-
-
-def test_what_broke_off_is_not_stored(client: FlaskClient, archive: Archive) -> None:
-    documents = [image(T7FE00010=pixels(f"bulk/{n}", "OB")) for n in range(2)]
-    data = body_of(JSON, documents, [bulk(bytes(16), location=f"bulk/{n}") for n in range(2)])
-    content_type = f'multipart/related; type="{JSON}"; boundary="b o"'
-    response = client.post(STUDIES, data=data[:-20], content_type=content_type)
-    problem(response, 400)
-    result: dict[str, Any] = response.get_json()["result"]
-    assert [item["00081155"] for item in result[STORED]["Value"]] == [documents[0]["00080018"]]
-    assert [item["00081155"] for item in result[FAILED]["Value"]] == [documents[1]["00080018"]]
-    assert len(list(archive.backend.scan())) == 1
-    assert archive.spooled() == []
-
-
 def test_the_answer_as_xml(client: FlaskClient) -> None:
     content_type = f'multipart/related; type="{JSON}"; boundary="b o"'
     response = client.post(
@@ -429,23 +314,3 @@ def test_the_answer_as_xml(client: FlaskClient) -> None:
     )
     assert response.mimetype == XML
     assert b'keyword="ReferencedSOPSequence"' in response.data
-
-
-def test_an_instance_of_very_many_parts(client: FlaskClient, archive: Archive) -> None:
-    """1 000 small ones and one that lies in the spool, each before and behind the others."""
-    private: Attributes = {
-        f"0009{block:02X}{number:02X}": {"vr": "OB", "BulkDataURI": f"{block}/{number}"}
-        for block in range(0x10, 0x14)
-        for number in range(250)
-    }
-    creators = {f"000900{block:02X}": one("LO", f"C{block}") for block in range(0x10, 0x14)}
-    attributes = {**metadata(T00420011=pixels("large", "OB")), **creators, **private}
-    parts = [
-        bulk(f"{element['BulkDataURI']:8}".encode(), location=str(element["BulkDataURI"]))
-        for element in private.values()
-    ]
-    parts.insert(500, bulk(bytes(200_000), "application/pdf", "large"))
-    found = keep(client, attributes, *parts)
-    assert found[0x000912F9].value == b"18/249  "
-    assert found.EncapsulatedDocumentLength == 200_000
-    assert archive.spooled() == []

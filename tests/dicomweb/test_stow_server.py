@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
 
 from tests import samples
 from tests.dicomweb.multiparts import STOW, stow_body
-from tests.dicomweb.servers import Server, gunicorn
+from tests.dicomweb.servers import Server
 from tests.peers import usage
-from vna.index.database import Database
 
 pytestmark = pytest.mark.slow
 
 JSON = "application/dicom+json"
 STORED = "00081199"
-
-
-@pytest.fixture
-def server(database: Database, tmp_path: Path) -> Iterator[Server]:
-    with gunicorn(database.url, tmp_path / "data") as running:
-        yield running
 
 
 def post(*files: bytes, length: int | None = None) -> bytes:
@@ -103,6 +98,37 @@ def test_a_body_longer_than_announced_breaks_the_connection_alone(server: Server
     with server.connect() as connection:
         connection.sendall(post(samples.small(), length=len(body)) + b"garbage in front of\r\n\r\n")
         assert [status for status, _ in answers(connection, 2)] == [200, 400]
+
+
+def known(server: Server) -> dict[str, str]:
+    """SOP Instance UID -> URL of what is stored."""
+    answer = requests.get(f"{server.url}/instances", headers={"Accept": JSON}, timeout=60)
+    items = answer.json() if answer.content else []
+    return {item["00080018"]["Value"][0]: item["00081190"]["Value"][0] for item in items}
+
+
+def test_a_worker_that_is_killed_amid_a_request_leaves_whole_instances_only(server: Server) -> None:
+    files = [samples.ct(rows=64) for _ in range(40)]
+    request = post(*files)
+    assert known(server) == {}
+    (worker,) = (pid for pid in usage.tree([server.process.pid]) if pid != server.process.pid)
+    with server.connect() as connection:
+        connection.sendall(request[: len(request) * 3 // 4])
+        while len(before := known(server)) < 10:
+            pass
+        os.kill(worker, signal.SIGKILL)
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+    after = known(server)
+    assert before.items() <= after.items()
+    for url in after.values():
+        accept = {"Accept": "application/dicom; transfer-syntax=*"}
+        assert requests.get(url, headers=accept, timeout=60).content in files
+    with server.connect() as connection:
+        connection.sendall(request)
+        ((status, body),) = answers(connection, 1)
+    assert status == 200
+    assert len(json.loads(body)[STORED]["Value"]) == len(files) == len(known(server))
 
 
 def test_an_upload_in_chunks(server: Server) -> None:

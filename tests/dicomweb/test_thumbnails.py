@@ -28,10 +28,10 @@ def uids(series: str, instance: str) -> dict[str, Any]:
 def study(keep: Keep) -> None:
     keep(
         *(
-            samples.ct(
-                study_instance_uid="1.1",
-                series_instance_uid="1.2",
-                sop_instance_uid=f"1.3.{number}",
+            samples.ct_at(
+                "1.1",
+                "1.2",
+                f"1.3.{number}",
                 rows=64 * number,
                 columns=64,
                 InstanceNumber=str(number),

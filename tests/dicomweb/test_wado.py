@@ -195,6 +195,43 @@ def test_an_unchanged_instance_is_not_sent_again(client: FlaskClient) -> None:
     assert (response.status_code, response.data) == (304, b"")
 
 
+@pytest.mark.parametrize(
+    "accept", [DICOM_PARTS, "application/zip", "application/zip; dicomdir=true"]
+)
+@pytest.mark.usefixtures("files")
+def test_an_unchanged_study_is_not_read_again(
+    archive: Archive, client: FlaskClient, keep: Keep, monkeypatch: pytest.MonkeyPatch, accept: str
+) -> None:
+    def unread(*_: object, **__: object) -> object:
+        raise AssertionError("nothing is to be read")
+
+    tags = {}
+    for path in (f"/studies/{STUDY}", f"/studies/{STUDY}/series/1.2.3.1"):
+        tags[path] = client.get(ROOT + path, headers={"Accept": accept}).headers["ETag"]
+    assert len(set(tags.values())) == 2
+    with monkeypatch.context() as patched:
+        patched.setattr(archive.backend, "open", unread)
+        for path, tag in tags.items():
+            sent = {"Accept": accept, "If-None-Match": tag}
+            response = client.get(ROOT + path, headers=sent)
+            assert (response.status_code, response.data) == (304, b"")
+            assert response.headers["ETag"] == tag
+    keep(samples.small(StudyInstanceUID=STUDY, SeriesInstanceUID="1.2.3.9", SOPInstanceUID="1.9"))
+    sent = {"Accept": accept, "If-None-Match": tags[f"/studies/{STUDY}"]}
+    assert client.get(f"{ROOT}/studies/{STUDY}", headers=sent).status_code == 200
+
+
+@pytest.mark.usefixtures("files")
+def test_the_tag_of_a_study_is_that_of_a_transfer_syntax_and_a_host(client: FlaskClient) -> None:
+    tags = set()
+    for syntax in ("*", samples.EXPLICIT, samples.IMPLICIT):
+        for host in ("http://localhost", "http://127.0.0.1"):
+            headers = {"Accept": f"{DICOM_PARTS}; transfer-syntax={syntax}"}
+            url = f"{ROOT}/studies/{STUDY}"
+            tags.add(client.head(url, headers=headers, base_url=host).headers["ETag"])
+    assert len(tags) == 6
+
+
 @pytest.mark.usefixtures("files")
 def test_a_storage_without_an_answer_is_503(
     archive: Archive, client: FlaskClient, monkeypatch: pytest.MonkeyPatch

@@ -198,16 +198,7 @@ def test_several_frames(client: FlaskClient) -> None:
 def test_an_object(
     client: FlaskClient, keep: Keep, stored: str, parameters: dict[str, str], expected: str
 ) -> None:
-    keep(
-        samples.ct(
-            study_instance_uid="1.1",
-            series_instance_uid="1.2",
-            sop_instance_uid="1.3",
-            rows=16,
-            columns=16,
-            transfer_syntax_uid=stored,
-        )
-    )
+    keep(samples.ct_at("1.1", "1.2", "1.3", rows=16, columns=16, transfer_syntax_uid=stored))
     response = ask(client, contentType="application/dicom", **parameters)
     assert response.content_type == f"application/dicom; transfer-syntax={expected}"
     found = dcmread(io.BytesIO(response.data))
@@ -349,7 +340,8 @@ def test_only_one_image_of_a_presentation_state(client: FlaskClient, keep: Keep)
 
 @pytest.mark.usefixtures("image")
 def test_what_of_a_presentation_state_is_not_drawn(client: FlaskClient, keep: Keep) -> None:
-    graphics: Any = [{"GraphicLayer": "A"}]
+    units: Any = {"GraphicAnnotationUnits": "MATRIX", "GraphicData": [1.0, 1.0]}
+    graphics: Any = [{"GraphicLayer": "A", "GraphicObjectSequence": [units]}]
     mask: Any = [{"MaskOperation": "AVG_SUB"}]
     keep(
         reports.state("1.1", "1.2", "1.3", **PLACE, GraphicAnnotationSequence=graphics),
@@ -364,7 +356,7 @@ def test_what_of_a_presentation_state_is_not_drawn(client: FlaskClient, keep: Ke
     )
     response = ask(client, **STATE)
     assert response.status_code == 200
-    assert "graphic annotations" in response.headers["Warning"]
+    assert "pixel matrix" in response.headers["Warning"]
     assert "mask" in problem(ask(client, **{**STATE, "presentationUID": "1.6"}), 406)
     problem(ask(client, **{**STATE, "presentationUID": "1.3", "presentationSeriesUID": "1.2"}), 406)
     problem(ask(client, windowCenter="1", windowWidth="2", **STATE), 400)
@@ -387,6 +379,46 @@ def test_a_state_shows_its_images(client: FlaskClient, keep: Keep) -> None:
     assert "no image" in problem(client.get(url.replace("1.5", "1.6")), 406)
     thumbnail = client.get(url.replace("rendered", "thumbnail"))
     assert thumbnail.mimetype == "image/jpeg"
+
+
+@pytest.mark.usefixtures("image")
+def test_what_a_state_draws(client: FlaskClient, keep: Keep) -> None:
+    """White on the image, grey around it, in whatever way it is asked for, and told apart by entity tags."""
+    disc: Any = {
+        "GraphicAnnotationUnits": "PIXEL",
+        "GraphicData": [32.0, 16.0, 36.0, 16.0],
+        "GraphicType": "CIRCLE",
+        "GraphicFilled": "Y",
+    }
+    shutter: Any = {
+        "ShutterShape": "CIRCULAR",
+        "CenterOfCircularShutter": ["16", "32"],
+        "RadiusOfCircularShutter": "12",
+        "ShutterPresentationValue": 0x4000,
+    }
+    graphics: Any = [{"GraphicLayer": "A", "GraphicObjectSequence": [disc]}]
+    level = window(16000, 32000)
+    keep(
+        reports.state("1.1", "1.2", "1.3", **PLACE, **level),
+        reports.state(
+            "1.1",
+            "1.2",
+            "1.3",
+            SeriesInstanceUID="1.4",
+            SOPInstanceUID="1.6",
+            GraphicAnnotationSequence=graphics,
+            **shutter,
+            **level,
+        ),
+    )
+    plain, drawn = ask(client, **STATE), ask(client, **{**STATE, "presentationUID": "1.6"})
+    assert "Warning" not in drawn.headers
+    assert plain.headers["ETag"] != drawn.headers["ETag"]
+    picture = grey(drawn)
+    assert (picture[16, 32], picture[0, 0], picture[31, 63]) == (255, 0x40, 0x40)
+    assert picture[10, 32] == grey(plain)[10, 32]
+    url = f"{ROOT}/studies/1.1/series/1.4/instances/1.6/rendered"
+    assert client.get(url, headers={"Accept": "image/png"}).data == drawn.data
 
 
 def test_a_state_counts_more_than_functional_groups(client: FlaskClient, keep: Keep) -> None:

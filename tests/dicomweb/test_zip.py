@@ -76,6 +76,13 @@ def test_names_are_numbers(client: FlaskClient) -> None:
     assert names == ["SE000001/IM000001.dcm", "SE000001/IM000002.dcm", "SE000002/IM000001.dcm"]
 
 
+@pytest.mark.usefixtures("files")
+def test_a_dicomdir_or_none(client: FlaskClient) -> None:
+    assert client.get(f"{STUDY}?dicomdir=perhaps", headers=ZIP).status_code == 400
+    names = list(unzipped(client.get(f"{STUDY}?dicomdir=false", headers=ZIP).data))
+    assert "DICOMDIR" not in names
+
+
 @pytest.mark.parametrize(
     ("accept", "query"),
     [("application/zip", "?dicomdir=true"), ("application/zip; dicomdir=true", "")],

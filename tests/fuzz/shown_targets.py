@@ -84,7 +84,7 @@ def state(data: bytes) -> None:
 def anonymized(data: bytes) -> None:
     """An image without names, dates, texts and private elements, or it is said that there is none."""
     try:
-        result = deidentified(data)
+        result = deidentified(data, b"secret")
     except Unsupported:
         return
     with warnings.catch_warnings():

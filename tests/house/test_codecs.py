@@ -25,7 +25,7 @@ CODECS = frozenset(
 """Functions of `vna.dicom` that run a codec on what strangers have sent."""
 
 LIBRARIES = frozenset(
-    {"PIL", "av", "cv2", "imagecodecs", "jpeg_ls", "libjpeg", "openjpeg", "pylibjpeg", "rle"}
+    {"PIL", "av", "cv2", "gdcm", "imagecodecs", "jpeg_ls", "openjpeg", "pylibjpeg", "rle"}
 )
 
 MODULES = [

@@ -19,11 +19,6 @@ from vna.model.instances import Outcome
 
 
 @pytest.fixture
-def index(database: Database) -> InstanceIndex:
-    return InstanceIndex(database)
-
-
-@pytest.fixture
 def feed(database: Database) -> ChangeIndex:
     return ChangeIndex(database)
 

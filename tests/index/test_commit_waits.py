@@ -21,11 +21,6 @@ from vna.model.frames import EncapsulatedFrames
 from vna.model.instances import Outcome
 
 
-@pytest.fixture
-def index(database: Database) -> InstanceIndex:
-    return InstanceIndex(database)
-
-
 class Keeper:
     """Counts how often it was called; tells how many instances others saw then."""
 

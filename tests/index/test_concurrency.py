@@ -8,20 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 from tests.index.samples import ORIGIN, attributes, new_instance
-from vna.index.database import Database
 from vna.index.instances import InstanceIndex
 from vna.model.instances import NewInstance, Outcome, Registration
 
 THREADS = 8
 ROUNDS = 12
-
-
-@pytest.fixture
-def index(database: Database) -> InstanceIndex:
-    return InstanceIndex(database)
 
 
 def at_once(index: InstanceIndex, instances: Sequence[NewInstance]) -> list[Registration]:

@@ -36,16 +36,6 @@ _OLDER_CALL = (
 )
 
 
-@pytest.fixture
-def index(database: Database) -> InstanceIndex:
-    return InstanceIndex(database)
-
-
-@pytest.fixture
-def search(database: Database) -> SearchIndex:
-    return SearchIndex(database)
-
-
 def finds(search: SearchIndex, match: Match, tag: int = NAME, level: Level = Level.STUDY) -> bool:
     query = Query(level, (Filter(tag, match),), frozenset({STUDY_UID}), fuzzy=True)
     return bool(list(search.find(query)))

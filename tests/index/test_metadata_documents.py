@@ -18,11 +18,6 @@ DOCUMENT = KeptDocument("http://a/studies", b"\0\1\2")
 
 
 @pytest.fixture
-def index(database: Database) -> InstanceIndex:
-    return InstanceIndex(database)
-
-
-@pytest.fixture
 def documents(index: InstanceIndex) -> MetadataDocumentIndex:
     return index.documents
 

@@ -28,11 +28,6 @@ DATETIME = 0x0008002A
 TOKYO, BERLIN_ZONE = 540, "Europe/Berlin"
 
 
-@pytest.fixture
-def index(database: Database) -> InstanceIndex:
-    return InstanceIndex(database)
-
-
 def store(index: InstanceIndex, date: str, time: str, offset: str = "", datetime: str = "") -> None:
     """An instance with the same moment at study, series and image level."""
     zone = attributes(T00080201=("SH", offset))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -162,3 +163,14 @@ def test_counting_reads_what_the_conditions_name(
 ) -> None:
     plan = plan_of(filled, build_count(Query(level, filters, STUDY_LIST), ""))
     assert tables_in(plan) == tables
+
+
+@pytest.mark.parametrize("level", [Level.STUDY, Level.SERIES])
+def test_nothing_is_made_of_what_an_offset_passes_over(filled: Database, level: Level) -> None:
+    (statement,) = pages_of(Query(level, (), STUDY_LIST, offset=9000))
+    with filled.connection() as connection:
+        explain = b"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) " + statement.text
+        row = connection.execute(explain, statement.values, prepare=False).fetchone()
+    assert row is not None
+    loops = [int(found) for found in re.findall(r'"Actual Loops": (\d+)', json.dumps(row[0]))]
+    assert sum(loops) < 5000, "each column would be made nine thousand times"

@@ -31,16 +31,6 @@ OWN = {Level.STUDY: STUDY_UID, Level.SERIES: SERIES_UID, Level.IMAGE: SOP_UID}
 MODALITIES = "00080061"
 
 
-@pytest.fixture
-def index(database: Database) -> InstanceIndex:
-    return InstanceIndex(database)
-
-
-@pytest.fixture
-def search(database: Database) -> SearchIndex:
-    return SearchIndex(database)
-
-
 def objects(search: SearchIndex, query: Query) -> list[dict[str, Any]]:
     page = search.page(replace(query, limit=query.limit or 1000), URL, TIMES)
     return [json.loads(item) for item in page.objects]

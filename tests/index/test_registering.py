@@ -17,11 +17,6 @@ from vna.model.instances import NewInstance, Outcome
 from vna.model.query import Filter, JsonElement, Query, SingleValue
 
 
-@pytest.fixture
-def index(database: Database) -> InstanceIndex:
-    return InstanceIndex(database)
-
-
 def audit_rows(database: Database) -> list[tuple[object, ...]]:
     with database.connection() as connection:
         return connection.execute(

@@ -10,7 +10,6 @@ from tests.index.samples import ORIGIN, attributes, element, new_instance
 from vna.errors import InvalidQuery
 from vna.index.columns import is_searchable
 from vna.index.conditions import MOST_VALUES
-from vna.index.database import Database
 from vna.index.instances import InstanceIndex
 from vna.index.search import SearchIndex
 from vna.model.identifiers import Level
@@ -32,16 +31,6 @@ STUDY_UID, SERIES_UID, SOP_UID, SOP_CLASS = 0x0020000D, 0x0020000E, 0x00080018, 
 MODALITY, SERIES_NUMBER, INSTANCE_NUMBER, ROWS = 0x00080060, 0x00200011, 0x00200013, 0x00280010
 MODALITIES, SOP_CLASSES = 0x00080061, 0x00080062
 MR_CLASS = "1.2.840.10008.5.1.4.1.1.4"
-
-
-@pytest.fixture
-def index(database: Database) -> InstanceIndex:
-    return InstanceIndex(database)
-
-
-@pytest.fixture
-def search(database: Database) -> SearchIndex:
-    return SearchIndex(database)
 
 
 def uids(records: Iterator[object], tag: int = STUDY_UID) -> list[str]:
@@ -72,6 +61,9 @@ def studies(search: SearchIndex, *filters: Filter) -> list[str]:
         ("Doe^John", Wildcard("*jhn*"), False),
         ("Doe^John", Wildcard("?*O*E*J*"), True),
         ("Doe", Wildcard("doe*^^*"), True),
+        ("Doe^John", Wildcard("doe*=*"), True),
+        ("Doe^John", Wildcard("*=*=*"), True),
+        ("Doe^John", Wildcard("d*=x*"), False),
         ("Müller^Ä", SingleValue("MÜLLER^ä"), True),
         ("ИВАНОВ^Иван", Wildcard("иванов*"), True),
         ("Mu\u0308ller", SingleValue("Müller"), True),

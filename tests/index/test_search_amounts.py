@@ -16,16 +16,6 @@ from vna.model.query import AnyOf, Filter, Query, Record, SingleValue
 STUDY_UID, SERIES_UID = 0x0020000D, 0x0020000E
 
 
-@pytest.fixture
-def index(database: Database) -> InstanceIndex:
-    return InstanceIndex(database)
-
-
-@pytest.fixture
-def search(database: Database) -> SearchIndex:
-    return SearchIndex(database)
-
-
 def uids(records: Iterator[Record], tag: int = STUDY_UID) -> list[object]:
     return [record.attributes[f"{tag:08X}"]["Value"][0] for record in records]  # type: ignore[index]
 

@@ -46,6 +46,10 @@ def test_what_is_chosen_is_what_select_gives_in_its_order(
     assert chosen.kinds == (Kind(CT, JPEG), Kind(CT, EXPLICIT), Kind(MR, JPEG))
     assert list(chosen.kind_numbers) == [0, 1, 2, 1]
     assert len(chosen) == 4
+    assert len(chosen.digest) == 32
+    assert chosen.digest == index.selections.choose(STUDY).digest
+    other = Selection(study_instance_uids=("2.1",))
+    assert index.selections.choose(other).digest != chosen.digest
 
 
 def test_a_page_is_loaded_in_the_order_of_its_ids_without_what_is_gone(
@@ -61,3 +65,15 @@ def test_a_page_is_loaded_in_the_order_of_its_ids_without_what_is_gone(
 def test_nothing_is_chosen_by_a_selection_that_narrows_nothing(index: InstanceIndex) -> None:
     assert len(index.selections.choose(Selection())) == 0
     assert len(index.selections.choose(Selection(study_instance_uids=("9.9",)))) == 0
+
+
+def test_rows_are_read_by_a_plan_that_is_kept(database_url: str) -> None:
+    with Database(database_url, pool_size=1) as single:
+        index = InstanceIndex(single)
+        for _ in range(3):
+            index.select(Selection(sop_instance_uids=("1.1.1.1",)))
+        with single.connection() as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%%sop_instance_uid%%'"
+            ).fetchone()
+    assert row == (1,)

@@ -25,11 +25,6 @@ ONE = InstanceUids("1.1", "1.1.1", "1.1.1.1")
 
 
 @pytest.fixture
-def index(database: Database) -> InstanceIndex:
-    return InstanceIndex(database)
-
-
-@pytest.fixture
 def trash(database: Database) -> TrashIndex:
     return TrashIndex(database)
 

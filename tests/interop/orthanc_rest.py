@@ -108,8 +108,8 @@ class Orthanc:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Orthanc]:
-    """An Orthanc with its data below `folder`, stopped after the block."""
-    settings = OrthancSettings(ae_title=NAME, postgres=False)
+def running(folder: Path, *, dicomweb: bool = False) -> Iterator[Orthanc]:
+    """An Orthanc with its data below `folder`, stopped after the block; `dicomweb` loads that plug-in."""
+    settings = OrthancSettings(ae_title=NAME, postgres=False, dicomweb=dicomweb)
     with running_orthanc(folder, settings) as peer:
         yield Orthanc(peer)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydicom.sr.codedict import codes
 
 from tests import samples
-from tests.e2e.process import ArchiveProcess, running_archive
+from tests.e2e.process import ArchiveProcess
 from tests.e2e.web import stow
 from tests.interop import viewer
 from tests.interop.programs import sample
@@ -29,15 +29,8 @@ SLICES = 4
 
 @pytest.fixture(scope="module")
 def looking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ArchiveProcess, Viewer]]:
-    """An archive that lets the viewer's pages in, and a browser on them."""
-    folder = tmp_path_factory.mktemp("viewer")
-    roots: list[str] = []
-    with viewer.viewer_site(lambda: roots[0]) as origin:
-        environment = {"VNA__WEB__CORS_ORIGINS": origin}
-        with running_archive(folder / "data", environment) as archive:
-            roots.append(archive.root)
-            with viewer.browser(folder / "profile", origin) as page:
-                yield archive, page
+    with viewer.looking(tmp_path_factory.mktemp("viewer")) as both:
+        yield both
 
 
 def is_drawn(shot: NDArray[np.uint8]) -> bool:
@@ -153,6 +146,16 @@ def _segmentation(images: Sequence[pydicom.Dataset]) -> bytes:
     out = BytesIO()
     segmentation.save_as(out)
     return out.getvalue()
+
+
+def test_what_is_looked_for_can_be_missing() -> None:
+    """Neither a black nor a flat nor a grey picture passes for what the others wait for."""
+    black = np.zeros((90, 90, 3), np.uint8)
+    grey = np.repeat(np.indices((90, 90))[0].astype(np.uint8)[..., None] * 2, 3, axis=2)
+    reddish = grey.copy()
+    reddish[30:60, 30:60, 0] = 220
+    assert [is_drawn(shot) for shot in (black, black + 99, grey)] == [False, False, True]
+    assert [has_segment(shot) for shot in (black, grey, reddish)] == [False, False, True]
 
 
 def test_the_viewer_is_where_it_is_looked_for() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import http.server
 import io
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,9 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
+from tests.e2e.process import ArchiveProcess, running_archive
+from tests.interop.sites import served
+
 BROWSER, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 VIEWERS = Path(__file__).parents[2] / ".venv" / "viewers"
 OHIF, CLIENT = "ohif/app", "dicomweb-client"
@@ -34,6 +36,8 @@ _FLAGS = (
     "--window-size=1280,900",
 )
 _CANVAS = ".cornerstone-canvas"
+# A library inside the viewer looks for the name where its scripts arrive late, and without it shows nothing at all.
+_FILE_NAME = b"window.__filename = location.href;"
 _TOUR = "Skip all"
 _SEGMENTATION = "[data-cy='study-browser-thumbnail-no-image']"
 
@@ -69,7 +73,7 @@ class _Site(http.server.SimpleHTTPRequestHandler):
         super().do_GET()
 
     def _configure(self) -> None:
-        body = b"window.config = " + orjson.dumps(_configuration(self._root())) + b";"
+        body = _FILE_NAME + b"window.config = " + orjson.dumps(_configuration(self._root())) + b";"
         self.send_response(200)
         self.send_header("Content-Type", "text/javascript")
         self.send_header("Content-Length", str(len(body)))
@@ -122,14 +126,8 @@ def viewer_site(root: Callable[[], str]) -> Iterator[str]:
     folder = distribution(OHIF)
     assert folder is not None
     handler = functools.partial(_Site, root=root, folder=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(handler) as origin:
+        yield origin
 
 
 @dataclass
@@ -143,9 +141,20 @@ class Viewer:
         """Go to the page of a study."""
         self.driver.get(f"{self.origin}/viewer?StudyInstanceUIDs={study_instance_uid}")
 
-    def open_list(self) -> None:
-        """Go to the study list."""
-        self.driver.get(self.origin + "/")
+    def open_list(self, query: str = "") -> None:
+        """Go to the study list, filtered by `query`."""
+        self.driver.get(f"{self.origin}/{query}")
+
+    def asked(self, root: str) -> list[str]:
+        """The targets below `root` that pages have asked for since this was called last."""
+        entries = self.driver.get_log("performance")  # type: ignore[no-untyped-call]
+        messages = [orjson.loads(entry["message"])["message"] for entry in entries]
+        urls = [
+            message["params"]["request"]["url"]
+            for message in messages
+            if message["method"] == "Network.requestWillBeSent"
+        ]
+        return [url.removeprefix(root) for url in urls if url.startswith(root)]
 
     def text(self) -> str:
         """All that the page says."""
@@ -223,10 +232,22 @@ def browser(folder: Path, origin: str) -> Iterator[Viewer]:
     options.binary_location = str(BROWSER)
     for flag in (*_FLAGS, f"--user-data-dir={folder}"):
         options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
     driver.set_page_load_timeout(PATIENCE)
     try:
         yield Viewer(driver, origin)
     finally:
         driver.quit()
+
+
+@contextmanager
+def looking(folder: Path) -> Iterator[tuple[ArchiveProcess, Viewer]]:
+    """An archive that lets the viewer's pages in, and a browser on them; their data lie in `folder`."""
+    roots: list[str] = []
+    with viewer_site(lambda: roots[0]) as origin:
+        environment = {"VNA__WEB__CORS_ORIGINS": origin}
+        with running_archive(folder / "data", environment) as archive:
+            roots.append(archive.root)
+            with browser(folder / "profile", origin) as page:
+                yield archive, page

@@ -190,3 +190,11 @@ def test_too_many_keys_are_refused_wherever_they_stand(is_nested: bool) -> None:
         keys = {"00081032": {"vr": "SQ", "Value": [keys]}}
     with pytest.raises(InvalidQuery, match="more than 2000 keys"):
         to_find_request(Identifier(Level.STUDY, keys))
+
+
+def test_a_member_of_items_that_is_not_kept_counts_as_universal() -> None:
+    step: Mapping[str, Value] = {"ScheduledProcedureStepID": "S", "ScheduledStationAETitle": "X"}
+    found = to_find_request(read("SERIES", {"RequestAttributesSequence": [step]}))
+    kept = ItemMatch((Filter(0x00400009, SingleValue("S")),))
+    assert found.query.filters == (Filter(0x00400275, kept),)
+    assert not found.all_supported

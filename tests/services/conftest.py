@@ -79,3 +79,9 @@ def bench(database: Database, tmp_path: Path) -> Iterator[Bench]:
     backend = FilesystemBackend(tmp_path / "store")
     yield make_bench(database, backend, tmp_path / "spool")
     backend.close()
+
+
+@pytest.fixture
+def another(database: Database, tmp_path: Path) -> Bench:
+    """Another process on the same index and store."""
+    return make_bench(database, FilesystemBackend(tmp_path / "store"), tmp_path / "spool2")

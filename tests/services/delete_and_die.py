@@ -5,20 +5,16 @@ Arguments: database URL, directory, step.
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from storage_backends.filesystem import FilesystemBackend
 from tests.services.conftest import Bench, make_bench
+from tests.services.dying import Patch, die_at
 from vna.index.database import Database
 from vna.index.trash import TrashIndex
 from vna.model.identifiers import InstanceUids, Origin
 
-Patch = tuple[Any, str]
 ORIGIN = Origin("web", "somebody", "", "the one that dies")
 STUDY = InstanceUids("1.2", "", "")
 
@@ -34,19 +30,6 @@ STEPS: dict[str, tuple[str, Patch, bool]] = {
     "the last of all": ("sweep", (TrashIndex, "forget"), False),
 }
 """What has just happened -> what is being done, the function at which the process dies, and whether after it."""
-
-
-def die_at(step: str) -> None:
-    """From now on the process ends at `step`."""
-    _, (owner, name), is_after = STEPS[step]
-    original: Callable[..., Any] = getattr(owner, name)
-
-    def fatal(*args: Any, **options: Any) -> Any:
-        if is_after:
-            original(*args, **options)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    setattr(owner, name, fatal)
 
 
 def work(bench: Bench, verb: str) -> None:
@@ -65,8 +48,9 @@ def main(url: str, directory: Path, step: str) -> None:
     """Dies."""
     backend = FilesystemBackend(directory / "store")
     bench = make_bench(Database(url, pool_size=2), backend, directory / "spool")
-    die_at(step)
-    work(bench, STEPS[step][0])
+    verb, place, is_after = STEPS[step]
+    die_at(place, is_after=is_after)
+    work(bench, verb)
 
 
 if __name__ == "__main__":

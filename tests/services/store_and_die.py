@@ -6,20 +6,16 @@ Arguments: database URL, directory, step, number of instances that are stored be
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from storage_backends import filesystem
 from storage_backends.filesystem import FilesystemBackend
 from tests import samples
 from tests.services.conftest import make_bench
+from tests.services.dying import Patch, die_at
 from vna.index import prepared
 from vna.index.database import Database
-
-Patch = tuple[Any, str]
 
 STEPS: dict[str, tuple[Patch, bool]] = {
     "the statement is on its way": ((prepared, "_flush"), True),
@@ -31,19 +27,6 @@ STEPS: dict[str, tuple[Patch, bool]] = {
     "the commit is confirmed": ((prepared, "_result_before_sync"), True),
 }
 """What has just happened -> the function at which the process dies, and whether after it or before."""
-
-
-def die_at(step: str) -> None:
-    """From now on the process ends at `step`."""
-    (owner, name), is_after = STEPS[step]
-    original: Callable[..., Any] = getattr(owner, name)
-
-    def fatal(*args: Any, **options: Any) -> Any:
-        if is_after:
-            original(*args, **options)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    setattr(owner, name, fatal)
 
 
 def instance(number: int) -> bytes:
@@ -60,7 +43,8 @@ def main(url: str, directory: Path, step: str, count: int) -> None:
     )
     for number in range(count + 1):
         if number == count:
-            die_at(step)
+            place, is_after = STEPS[step]
+            die_at(place, is_after=is_after)
         os.write(1, f"{bench.keep(instance(number + 1)).uids.sop_instance_uid}\n".encode())
 
 

@@ -13,7 +13,7 @@ from tests.services.conftest import Bench
 from tests.services.test_retrieve import ROOT, kept
 from vna.errors import Corrupt, NotFound, Unsupported
 from vna.model.instances import StoredInstance
-from vna.services import header_bytes
+from vna.services import header_bytes, reading
 from vna.services.decoders import InProcess
 from vna.services.pixels import PixelService
 
@@ -165,3 +165,20 @@ def test_elements_beyond_what_is_inflated_are_not_called_missing(
     assert "is not described" in caplog.text
     with pytest.raises(Unsupported, match="7FE11010"):
         bench.pixels.bulk(instance, "7FE11010")
+
+
+def test_a_value_that_ends_behind_what_is_inflated_is_refused_not_cut(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(header_bytes, "MAX_HEADER_BYTES", 1000)
+    elements = samples.identity() | {"EncapsulatedDocument": samples.Typed("OB", BLOB)}
+    instance = kept(bench, samples.part10(elements, samples.DEFLATED))
+    with pytest.raises(Unsupported, match="goes on behind"):
+        bench.pixels.bulk(instance, "00420011")
+
+
+def test_a_large_deflated_value_lies_in_a_file(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "IN_MEMORY", 100)
+    assert value(bench, with_tail(bench, samples.DEFLATED), "7FE11010") == BLOB

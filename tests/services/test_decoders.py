@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import pytest
@@ -171,6 +171,34 @@ def test_who_finds_none_free_is_told_to_come_later(
         with pipe.open("wb"), pytest.raises(Unavailable, match="no decoder is free"):
             decoders.call(tasks.process_id)
         assert found.result() == decoders.call(tasks.process_id)
+
+
+def test_few_wait_for_decoders_that_hang(
+    make: Callable[[DecodingConfig], Decoders], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are told to come later: their threads have other things to do."""
+    monkeypatch.setattr(decoders_module, "JAM_SECONDS", 0.05)
+    decoders = make(DecodingConfig(processes=1))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(6) as pool:
+        hanging = pool.submit(decoders.call, tasks.wait_for, str(pipe))
+        with pipe.open("wb"):
+            calls = [pool.submit(decoders.call, tasks.process_id) for _ in range(5)]
+            finished = as_completed(calls)
+            for _ in range(3):
+                assert isinstance(next(finished).exception(), Unavailable)
+        assert {call.result() for call in finished} == {hanging.result()}
+
+
+def test_many_may_wait_while_there_is_progress(
+    make: Callable[[DecodingConfig], Decoders], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoders = make(DecodingConfig(processes=1))
+    decoders.call(tasks.process_id)
+    monkeypatch.setattr(decoders, "_moved", 0.0)  # nobody has asked for long
+    with ThreadPoolExecutor(16) as pool:
+        assert len(set(pool.map(lambda _: decoders.call(tasks.process_id), range(200)))) == 1
 
 
 def test_the_host_has_no_threads_and_shares_no_secrets(

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import random
-from pathlib import Path
 
 import orjson
 import pytest
 
-from storage_backends.filesystem import FilesystemBackend
 from tests import samples
-from tests.services.conftest import ORIGIN, Bench, make_bench
+from tests.services.conftest import ORIGIN, Bench
 from vna.errors import NotFound
-from vna.index.database import Database
-from vna.index.trash import TrashIndex
 from vna.model.identifiers import InstanceUids, Selection
 from vna.services.metadata_documents import unpacked
-from vna.services.storage import ObjectStore
 from vna.services.trash import TrashService
 
 ROOT = "http://a/dicom-web/studies"
@@ -25,15 +20,7 @@ STUDY, SERIES = "1.2", ("1.2.1", "1.2.2")
 
 
 def keep(bench: Bench, series: str, number: int) -> None:
-    bench.keep(
-        samples.ct(
-            rows=16,
-            columns=16,
-            study_instance_uid=STUDY,
-            series_instance_uid=series,
-            sop_instance_uid=f"{series}.{number}",
-        )
-    )
+    bench.keep(samples.ct_at(STUDY, series, f"{series}.{number}"))
 
 
 def described(bench: Bench, series: str) -> set[str]:
@@ -51,17 +38,12 @@ def there(bench: Bench, series: str) -> set[str]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_no_document_is_ever_stale(
-    bench: Bench, database: Database, tmp_path: Path, seed: int
-) -> None:
-    another = make_bench(database, FilesystemBackend(tmp_path / "store"), tmp_path / "spool2")
-    objects = ObjectStore({bench.backend.name: bench.backend}, bench.backend.name)
-    trash = TrashService(TrashIndex(database), objects, 30)
+def test_no_document_is_ever_stale(bench: Bench, another: Bench, seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(60):
         series, number = chance.choice(SERIES), chance.randrange(4)
         if chance.randrange(4):
-            change(bench, trash, chance, (series, number))
+            change(bench, chance, (series, number))
         else:
             for one in (bench, another):
                 assert described(one, series) == there(one, series)
@@ -69,21 +51,19 @@ def test_no_document_is_ever_stale(
         assert described(another, series) == described(bench, series) == there(bench, series)
 
 
-def change(
-    bench: Bench, trash: TrashService, chance: random.Random, place: tuple[str, int]
-) -> None:
+def change(bench: Bench, chance: random.Random, place: tuple[str, int]) -> None:
     series, number = place
     match chance.randrange(5):
         case 0 | 1:
             keep(bench, series, number)
         case 2:
-            delete(trash, InstanceUids(STUDY, series, f"{series}.{number}"))
+            delete(bench.trash, InstanceUids(STUDY, series, f"{series}.{number}"))
         case 3:
-            delete(trash, InstanceUids(STUDY, chance.choice([series, ""]), ""))
+            delete(bench.trash, InstanceUids(STUDY, chance.choice([series, ""]), ""))
         case _:
-            entries = list(trash.entries())
+            entries = list(bench.trash.entries())
             if entries:
-                trash.restore(chance.choice(entries).trash_id, ORIGIN)
+                bench.trash.restore(chance.choice(entries).trash_id, ORIGIN)
 
 
 def delete(trash: TrashService, uids: InstanceUids) -> None:

@@ -99,13 +99,29 @@ def test_what_is_not_there(bench: Bench, frames: FrameService) -> None:
     with pytest.raises(NotFound, match="no instance"):
         frames.find(NAMES, [1])
     bench.keep(samples.multiframe(3, **UIDS))  # type: ignore[arg-type]
-    for number in (4, 2**27, 9_999_999_999):
+    for number in (4, 2**27, 9_999_999_999, 0, -1, -(2**40)):
         with pytest.raises(NotFound, match=f"3 frames, no frame {number}"):
             frames.find(NAMES, [1, number])
     with pytest.raises(NotFound, match="no instance"):
         frames.find(InstanceUids("1.1", "1.9", "1.3"), [1])
     with pytest.raises(NotFound, match="no instance"):
         frames.find(InstanceUids("1.9", "1.2", "1.3"), [1])
+
+
+def test_frame_0_of_a_long_table(bench: Bench, frames: FrameService) -> None:
+    bench.keep(samples.encapsulated(jpegs(10_000), **UIDS))  # type: ignore[arg-type]
+    with pytest.raises(NotFound, match="10000 frames, no frame 0"):
+        frames.find(NAMES, [0])
+
+
+def test_a_part_of_a_long_table_is_read_without_the_rest(bench: Bench) -> None:
+    """What is compressed has to be read, and decompressed, from its beginning on."""
+    bench.keep(samples.encapsulated(jpegs(10_000), **UIDS))  # type: ignore[arg-type]
+    with bench.index.frame_places._database.connection() as connection:
+        row = connection.execute(
+            "SELECT pg_column_size(frames) >= octet_length(frames) FROM instance"
+        ).fetchone()
+    assert row == (True,)
 
 
 def files() -> Iterator[tuple[str, bytes, str]]:

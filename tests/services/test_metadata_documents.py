@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import orjson
 import pytest
@@ -12,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage_backends.errors import BackendUnavailable
-from storage_backends.filesystem import FilesystemBackend
 from tests import samples
-from tests.services.conftest import Bench, make_bench
+from tests.services.conftest import Bench
 from vna.errors import Abandoned, Corrupt, Unavailable
 from vna.index.changes import ChangeIndex
 from vna.index.database import Database
@@ -99,16 +97,8 @@ def test_turns_are_taken_per_key() -> None:
 
 def fill(bench: Bench, count: int, series: str = "1.2.9") -> None:
     for number in range(count):
-        bench.keep(
-            samples.ct(
-                rows=16,
-                columns=16,
-                study_instance_uid="1.2",
-                series_instance_uid=series,
-                sop_instance_uid=f"{series}.{number}",
-                InstanceNumber=str(number),
-            )
-        )
+        uids = ("1.2", series, f"{series}.{number}")
+        bench.keep(samples.ct_at(*uids, InstanceNumber=str(number)))
 
 
 def described(bench: Bench, series: str = "1.2.9", root: str = ROOT) -> list[dict[str, object]]:
@@ -118,12 +108,6 @@ def described(bench: Bench, series: str = "1.2.9", root: str = ROOT) -> list[dic
     found = orjson.loads(b"".join(unpacked(document.body)))
     assert isinstance(found, list)
     return found
-
-
-@pytest.fixture
-def another(database: Database, tmp_path: Path) -> Bench:
-    """Another process on the same index and store."""
-    return make_bench(database, FilesystemBackend(tmp_path / "store"), tmp_path / "spool2")
 
 
 def without_reads(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

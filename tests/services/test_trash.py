@@ -11,9 +11,10 @@ from tests import samples
 from tests.index.dump import counts, dump
 from tests.services.conftest import Bench
 from vna.errors import NotFound, Unavailable
+from vna.index.copies import KeptCopy
 from vna.index.database import Database
 from vna.model.identifiers import InstanceUids, Origin, Selection
-from vna.model.instances import Outcome
+from vna.model.instances import NewInstance, Outcome
 from vna.services.store import StoreOutcome
 from vna.services.trash import Swept
 
@@ -165,20 +166,35 @@ def test_a_sweep_stops_when_told(bench: Bench) -> None:
     assert objects(bench) == 1
 
 
-def test_a_second_copy_that_comes_while_its_twin_is_deleted_is_sent_again(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("with_sweep", [False, True])
+def test_a_second_copy_that_comes_while_its_twin_is_deleted_is_stored(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, with_sweep: bool
 ) -> None:
     """The index said duplicate, then the instance went into the trash: success would promise what is not there."""
     keep(bench, 1)
     copies = bench.store._copies
     find = copies._copies.find
 
-    def delete_first(new: object) -> object:
-        bench.trash.delete(STUDY, origin("a"))
+    def delete_in_between(new: NewInstance) -> KeptCopy | None:
         monkeypatch.undo()
-        return find(new)  # type: ignore[arg-type]
+        found = find(new) if with_sweep else None
+        bench.trash.delete(STUDY, origin("a"))
+        if with_sweep:
+            bench.trash.sweep(origin("s"), days=0)
+        return found or find(new)
 
-    monkeypatch.setattr(copies._copies, "find", delete_first)
+    monkeypatch.setattr(copies._copies, "find", delete_in_between)
+    (outcome,) = keep(bench, 1)
+    assert outcome.outcome is Outcome.STORED
+    assert outcome.warnings == ()
+    assert read(bench) == {"1.2.1": instance(1)}
+    assert objects(bench) == (1 if with_sweep else 2)
+
+
+def test_a_second_copy_whose_twin_never_stays_is_to_be_sent_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(bench, 1)
+    monkeypatch.setattr(bench.store._copies._copies, "find", lambda _: None)
     with pytest.raises(Unavailable, match="send it again"):
         keep(bench, 1)
-    assert keep(bench, 1)[0].outcome is Outcome.STORED

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from vna.cli_trash import _line, _operator
+import pytest
+from click.testing import CliRunner
+
+from vna.cli_trash import _line, _operator, trash
 from vna.model.identifiers import InstanceUids, Origin
 from vna.model.trash import TrashEntry
 
@@ -31,3 +34,10 @@ def test_who_works_on_the_command_line_is_named() -> None:
     assert first.door == "cli"
     assert first.peer
     assert first.correlation_id != second.correlation_id
+
+
+@pytest.mark.parametrize(
+    "arguments", [["restore", "9" * 30], ["restore", "0"], ["sweep", "--days", "9" * 12]]
+)
+def test_numbers_that_mean_nothing_are_wrong_usage(arguments: list[str]) -> None:
+    assert CliRunner().invoke(trash, arguments).exit_code == 2

@@ -265,6 +265,7 @@ def test_unknown_keys_and_wrong_types_are_refused(tmp_path: Path, toml: str, mes
         ("[web]\nallow_delete = 'yes'", r"allow_delete 'yes' is not one of users, everyone"),
         ("[trash]\nkeep_days = -1", r"trash.keep_days must be at least 0"),
         ("[changes]\nkeep_days = -1", r"changes.keep_days must be at least 0"),
+        ("[trash]\nkeep_days = 10000000", r"trash.keep_days must be at most 365000"),
         ("[archive]\ntimezone = 'Mars/Olympus'", r"archive\.timezone 'Mars/Olympus' is not known"),
         ("[archive]\ntimezone = '/etc/passwd'", r"archive\.timezone '/etc/passwd' is not the name"),
         ("[log]\nformat = 'xml'", r"log\.format 'xml' is not one of text, json"),
@@ -349,3 +350,8 @@ def test_beyond_loopback_it_starts_once_someone_said_who_may_come(
 ) -> None:
     config = load(tmp_path, toml)
     check_exposure(config, role)
+
+
+def test_a_secret_that_could_be_guessed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"archive\.pseudonym_secret must have at least 16"):
+        load(tmp_path, "[archive]\npseudonym_secret = 'abc'")

@@ -127,8 +127,12 @@ def test_unusable_certificates_stop_the_start_with_exit_code_2(
 
 def test_no_secret_is_shown(tmp_path: Path) -> None:
     path = tmp_path / "vna.toml"
-    path.write_text("[dimse.identity.users]\nanna = 'scrypt:1:1:1$salt$hash'")
+    path.write_text(
+        "[archive]\npseudonym_secret = 'a secret of 16 letters'\n"
+        "[dimse.identity.users]\nanna = 'scrypt:1:1:1$salt$hash'"
+    )
     result = CliRunner().invoke(main, ["config", "show", "--config", str(path)])
     assert result.exit_code == 0
     assert "anna" in result.output
     assert "salt" not in result.output
+    assert "16 letters" not in result.output

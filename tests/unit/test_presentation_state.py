@@ -86,6 +86,13 @@ def test_what_can_not_be_applied() -> None:
         read_state(state(SOPClassUID="1.2.840.10008.5.1.4.1.1.11.4"), "1.3", 1, SIZE)
     with pytest.raises(Unsupported, match="unknown"):
         read_state({}, "1.3", 1, SIZE)
+    points: Any = {"vr": "FL", "Value": [0.5] * 3_000_000}
+    graphics: Any = {
+        "vr": "SQ",
+        "Value": [{"00700009": {"vr": "SQ", "Value": [{"00700022": points}]}}],
+    }
+    with pytest.raises(Unsupported, match="draws more"):
+        read_state({**state(), "00700001": graphics}, "1.3", 1, SIZE)
 
 
 REAL = [path for path in samples.corpus_files() if path.parent.name == "PR"]

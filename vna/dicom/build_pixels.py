@@ -14,6 +14,7 @@ from vna.dicom.pixel_attributes import expected_length, missing_attributes
 from vna.dicom.stream_headers import Buffer, StreamHeader, bare_codestream, read_stream_header
 from vna.dicom.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, RLE_LOSSLESS
 from vna.errors import InvalidInstance, Unsupported
+from vna.model.identifiers import is_valid_uid
 from vna.model.query import JsonElement
 
 OCTET_STREAM = "application/octet-stream"
@@ -23,6 +24,7 @@ _NATIVE = frozenset({"", EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_UID, DEFLATED_UID})
 _CODED = frozenset(
     {f"image/{name}" for name in ("jpeg", "jls", "x-jls", "jp2", "jpx", "j2c", "jphc", "jph")}
 )
+_JPEG = "image/jpeg"
 _RLE = frozenset({"image/dicom-rle", "image/x-dicom-rle"})
 _VIDEO = frozenset({"video/mp4", "video/mpeg2", "video/mpeg", "video/h264", "video/h265"})
 _KINDS = _CODED | _RLE | _VIDEO | {OCTET_STREAM, "image/jxl"}
@@ -67,17 +69,29 @@ def pixel_value(attributes: Mapping[str, JsonElement], part: BulkPart, hint: str
     if part.kind not in _KINDS:
         raise Unsupported(f"pixel data can't be stored as {part.kind[:64]!r}")
     syntax = part.transfer_syntax_uid or hint
+    if syntax and not is_valid_uid(syntax):
+        raise Unsupported(f"{syntax[:64]!r} is no transfer syntax")
     if part.transfer_syntax_uid == BIG_ENDIAN_UID or (
         not part.transfer_syntax_uid and hint == BIG_ENDIAN_UID
     ):
         raise Unsupported("bulk data is little endian: pixel data in big endian can't be stored")
     if part.kind == OCTET_STREAM and syntax in _NATIVE:
-        return PixelValue(_native(attributes, part), EXPLICIT_VR_LITTLE_ENDIAN, {})
+        if not _is_described_by_itself(attributes, part):
+            return PixelValue(_native(attributes, part), EXPLICIT_VR_LITTLE_ENDIAN, {})
+        part = replace(part, kind=_JPEG)
     if syntax in _NATIVE:
         syntax = ""
     if part.kind == OCTET_STREAM and _is_items(part):
         return PixelValue(_items(part.pieces[0]), syntax, {})
     return _compressed(attributes, part, syntax)
+
+
+def _is_described_by_itself(attributes: Mapping[str, JsonElement], part: BulkPart) -> bool:
+    """Whether nothing else tells of an image than a codestream whose type was not told."""
+    return expected_length(attributes) is None and all(
+        read_stream_header(memoryview(bare_codestream(piece))[:_MAX_HEADER]) is not None
+        for piece in part.pieces
+    )
 
 
 def _native(attributes: Mapping[str, JsonElement], part: BulkPart) -> BulkValue:
@@ -143,6 +157,8 @@ def _header(kind: str, syntax: str, frames: Sequence[Buffer]) -> StreamHeader | 
         if other is None or _shape(other) != _shape(first):
             raise InvalidInstance("the frames of the pixel data differ in size or kind")
         common = tuple(uid for uid in first.syntaxes if uid in other.syntaxes)
+        if first.syntaxes and not common:
+            raise InvalidInstance("the frames of the pixel data are in several transfer syntaxes")
         first = replace(first, syntaxes=common)
     return first
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from zlib import _Decompress as _Stream
 
 _CHUNK = 64 * 2**10
+_PIECE = 2**20
 _PROBE = 4096
 _RAW, _WRAPPED = -zlib.MAX_WBITS, zlib.MAX_WBITS | 32
 
@@ -46,19 +48,40 @@ def inflate(buffer: Buffer, offset: int, limit: int = MAX_HEADER_BYTES) -> Infla
 
 
 def _inflate(buffer: Buffer, offset: int, limit: int, window: int) -> Inflated:
-    stream = Inflater(window)
-    parts: list[bytes] = []
-    room = limit
-    position, size = offset, len(buffer)
-    while room > 0 and not stream.is_over and (position < size or stream.pending):
-        if not stream.pending:
-            stream.pending = bytes(buffer[position : position + _CHUNK])
-            position += len(stream.pending)
-        part = stream.inflate(room)
-        parts.append(part)
-        room -= len(part)
-    is_damaged = stream.is_damaged or (not stream.is_over and room > 0)
-    return Inflated(b"".join(parts), is_whole=stream.is_whole, is_damaged=is_damaged)
+    inflation = Inflation(buffer, offset, limit, window)
+    data = b"".join(inflation)
+    return Inflated(data, is_whole=inflation.is_whole, is_damaged=inflation.is_damaged)
+
+
+class Inflation:
+    """As `inflate`, piece by piece: of what is gone through nothing is held."""
+
+    def __init__(self, buffer: Buffer, offset: int, limit: int, window: int | None = None) -> None:
+        """`window`: the `wbits` of zlib, found out where they are not known."""
+        self._buffer, self._position = buffer, offset
+        self._room = limit
+        known = window_of(buffer[offset : offset + _CHUNK]) if window is None else window
+        self._stream = Inflater(known)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing follows what was gone through."""
+        return self._stream.is_whole
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the stream broke off."""
+        return self._stream.is_damaged or (not self._stream.is_over and self._room > 0)
+
+    def __iter__(self) -> Iterator[bytes]:
+        stream, size = self._stream, len(self._buffer)
+        while self._room > 0 and not stream.is_over and (self._position < size or stream.pending):
+            if not stream.pending:
+                stream.pending = bytes(self._buffer[self._position : self._position + _CHUNK])
+                self._position += len(stream.pending)
+            part = stream.inflate(min(self._room, _PIECE))
+            self._room -= len(part)
+            yield part
 
 
 class Inflater:

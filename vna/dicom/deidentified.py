@@ -15,7 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from vna.errors import Unsupported, VnaError
 
-VERSION = 1
+VERSION = 2
 """Counts the changes of what becomes of the same image: entity tags hold it."""
 
 METHOD = "all but known harmless attributes left out, UIDs replaced"
@@ -59,10 +59,13 @@ _MADE_ON_SCREEN = frozenset({"SECONDARY", "SCREEN SAVE"})
 """Values of Image Type that dose reports and other pictures of a screen have."""
 _CODE_STRING = re.compile(r"[A-Z0-9_ ]{0,16}")
 _MAX_DEPTH = 16
+_CONTEXT = "vna 2025 UIDs of anonymized images"
 
 
-def deidentified(file: bytes) -> bytes:
+def deidentified(file: bytes, secret: bytes) -> bytes:
     """The DICOM file `file`, an image in explicit VR little endian, without its patient.
+
+    `secret` makes other UIDs of the old ones: the same of the same.
 
     Raises Unsupported for what is no image, and for images that may have a name written into them.
     """
@@ -71,7 +74,8 @@ def deidentified(file: bytes) -> bytes:
         try:
             source = dcmread(io.BytesIO(file))
             _check(source)
-            result = _harmless(source, 0)
+            key = blake3(secret, derive_key_context=_CONTEXT).digest()
+            result = _harmless(source, 0, key)
             _finish(result, source)
             return _written(result)
         except VnaError:
@@ -80,9 +84,9 @@ def deidentified(file: bytes) -> bytes:
             raise Unsupported(f"the object can't be anonymized: {exc}") from exc
 
 
-def replaced_uid(uid: str) -> str:
-    """What stands for `uid` in each object that is anonymized: the same for the same."""
-    digest = blake3(b"vna anonymized\0" + uid.encode("ascii", "replace")).digest(length=16)
+def replaced_uid(uid: str, key: bytes) -> str:
+    """What stands for `uid` in each object that is anonymized: with the same `key` the same for the same."""
+    digest = blake3(uid.encode("ascii", "replace"), key=key).digest(length=16)
     return f"2.25.{int.from_bytes(digest, 'big')}"
 
 
@@ -98,7 +102,7 @@ def _check(source: Dataset) -> None:
         )
 
 
-def _harmless(source: Dataset, depth: int) -> Dataset:
+def _harmless(source: Dataset, depth: int, key: bytes) -> Dataset:
     result = Dataset()
     is_standard = _text(source, "CodingSchemeDesignator") in _SCHEMES
     tags = source.keys()
@@ -107,20 +111,20 @@ def _harmless(source: Dataset, depth: int) -> Dataset:
             result.add(source[tag])
         elif tag in _REPLACED_UIDS:
             for uid in _texts(source, tag)[:1]:
-                result.add_new(tag, "UI", replaced_uid(uid))
+                result.add_new(tag, "UI", replaced_uid(uid, key))
         elif tag in _KEPT or tag in _TABLES or tag.group in _GROUPS:
-            kept = _kept(source[tag], depth)
+            kept = _kept(source[tag], depth, key)
             if kept is not None:
                 result.add(kept)
     return result
 
 
-def _kept(element: DataElement, depth: int) -> DataElement | None:
+def _kept(element: DataElement, depth: int, key: bytes) -> DataElement | None:
     tag, vr = element.tag, element.VR
     if vr == "SQ":
         if depth >= _MAX_DEPTH:
             return None
-        return DataElement(tag, "SQ", [_harmless(item, depth + 1) for item in element.value])
+        return DataElement(tag, "SQ", [_harmless(item, depth + 1, key) for item in element.value])
     if not _is_of_standard(tag, vr) or element.value is None:
         return None
     if vr == "CS":

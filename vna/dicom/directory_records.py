@@ -58,6 +58,9 @@ _LEAVES = {
 LEAVES = {kind: _tags(f"InstanceNumber {keywords}") for kind, keywords in _LEAVES.items()}
 """Record type -> attributes of the record, as tags in hexadecimal."""
 
+CONDITIONAL = frozenset(_tags("VerificationDateTime HL7InstanceIdentifier"))
+"""Attributes that a record has with a value or not at all."""
+
 _TYPES = {
     "481.2": "RT DOSE",
     "481.3": "RT STRUCTURE SET",

@@ -32,6 +32,7 @@ _MOST_BITS = {
     HTJ2K_LOSSLESS_RPCL: 16,
 }
 _FEWEST_BITS = {JPEG_LS_LOSSLESS: 2}
+_BITS_OF_A_BYTE = 8
 _BY_PIXEL = 2
 _HALVINGS = 5
 _FAILURES = (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError)
@@ -157,9 +158,10 @@ def _jpeg_2000(samples: Samples, bits: int, *, is_rgb: bool) -> bytes:
     from imagecodecs import jpeg2k_encode
 
     halvings = min(samples.shape[:2]).bit_length() - 1
+    word = f"{samples.dtype.kind}1"
     return bytes(
         jpeg2k_encode(
-            samples,
+            samples.astype(word) if bits <= _BITS_OF_A_BYTE else samples,
             level=0,
             codecformat="j2k",
             planar=False,

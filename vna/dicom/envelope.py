@@ -50,6 +50,8 @@ _SEARCHED = 1024
 _MAX_META_TEXT = 1024
 _REGULAR = b"DICM\2\0\0\0UL\4\0"
 """How nearly every file goes on behind its preamble: prefix, then the group length."""
+_META_GROUP, _SYNTAX_TAG = b"\2\0", b"\2\0\x10\0"
+_SHORT_TEXTS = frozenset({b"UI", b"SH", b"AE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,31 @@ def read_envelope(buffer: Buffer) -> Envelope:
     if encoding is None or Scanner(buffer).tag_at(start, encoding) >> 16 != 2:
         return Envelope(start, {}, (*warnings, "no file meta information"))
     return _read_meta(buffer, start, encoding, warnings)
+
+
+def names_syntax(head: bytes, transfer_syntax_uid: str) -> bool:
+    """Whether `head`, all before a dataset, begins as PS3.10 7.1 wants it and names this transfer syntax.
+
+    That is told in a tenth of the time that the whole envelope takes where the elements before are the usual ones.
+    """
+    if head[_PREAMBLE_LENGTH : _PREAMBLE_LENGTH + len(_REGULAR)] == _REGULAR:
+        position = _PREAMBLE_LENGTH + len(_REGULAR) + 4
+        while head.startswith(_META_GROUP, position):
+            vr, start = head[position + 4 : position + 6], position + 8
+            if vr in _SHORT_TEXTS:
+                length = int.from_bytes(head[position + 6 : start], "little")
+            elif vr == b"OB":
+                start, length = position + 12, int.from_bytes(head[start : start + 4], "little")
+            else:
+                break
+            if head.startswith(_SYNTAX_TAG, position):
+                found = head[start : start + length].decode("latin-1").strip("\0 ")
+                if found == transfer_syntax_uid and vr == b"UI":
+                    return True
+                break
+            position = start + length
+    is_prefixed = head[_PREAMBLE_LENGTH : _PREAMBLE_LENGTH + 4] == b"DICM"
+    return is_prefixed and read_envelope(head).transfer_syntax_uid == transfer_syntax_uid
 
 
 def _read_regular_meta(buffer: Buffer) -> Envelope | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vna.dicom.attributes import vr_of
-from vna.dicom.directory_records import LEAVES, PATIENT, SERIES, STUDY, record_type
+from vna.dicom.directory_records import CONDITIONAL, LEAVES, PATIENT, SERIES, STUDY, record_type
 from vna.dicom.element_writer import ElementWriter
 from vna.dicom.elements import EXPLICIT_LITTLE, ITEM
 from vna.dicom.encode import encode_dataset
@@ -119,7 +119,12 @@ def _chosen(tags: Sequence[str], header: Attributes, number: int) -> dict[str, J
     for tag, others in ((_STUDY_DATE, _OTHER_DATES), (_STUDY_TIME, _OTHER_TIMES)):
         if tag in found and not _text(found, tag):
             found[tag] = next((header[t] for t in others if _text(header, t)), found[tag])
-    found = {tag: element for tag, element in found.items() if "BulkDataURI" not in element}
+    empty = {tag for tag in CONDITIONAL & found.keys() if not _text(found, tag)}
+    found = {
+        tag: element
+        for tag, element in found.items()
+        if "BulkDataURI" not in element and tag not in empty
+    }
     return found | ({_CHARSET: header[_CHARSET]} if _CHARSET in header else {})
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from vna.dicom.codestream import frame_fragments, split_items
 from vna.dicom.compress import compressed_chunks
 from vna.dicom.decode import DecodedFrame, PixelDescription, decode_frame, described_by
-from vna.dicom.deflate import inflate
+from vna.dicom.deflate import Inflation, inflate
 from vna.dicom.element_writer import Buffer, Chunk, Frames, length_of
 from vna.dicom.envelope import find_syntax
 from vna.dicom.lossy import is_lossy, lossy_changes
@@ -128,12 +128,13 @@ def joined(chunks: list[Chunk]) -> bytes:
 
 
 def _inflated(view: memoryview, max_bytes: int) -> bytes:
-    inflated = inflate(view, 0, max_bytes)
-    if inflated.is_damaged:
+    counted = Inflation(view, 0, max_bytes)
+    size = sum(map(len, counted))  # first: a small stream may hold all the memory that there is
+    if counted.is_damaged:
         raise Unsupported("its dataset can't be inflated to the end")
-    if not inflated.is_whole:
+    if not counted.is_whole:
         raise Unsupported(f"it would take more than {max_bytes} bytes")
-    return inflated.data
+    return inflate(view, 0, size).data
 
 
 def _only_as_stored(transfer_syntax_uid: str, reason: str) -> Unsupported:

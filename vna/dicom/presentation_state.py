@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import orjson
@@ -18,12 +18,15 @@ _GREY, _XA_XRF, _COLOUR = _STATES + "1", _STATES + "5", _STATES + "2"
 _MODALITY = ("00283000", "00281052", "00281053", "00281054")
 _VOI = ("00283010", "00281050", "00281051", "00281056")
 _PRESENTATION = ("20500010", "20500020")
-_NOT_SHOWN: Mapping[str, str] = {
-    "00700001": "graphic annotations",
-    "00181600": "shutters",
-    "00700060": "graphic layers",
-}
-"""What stands in a state and is not drawn; PS3.18 lets a server say so."""
+_ANNOTATIONS, _DISPLAYED_AREAS = "00700001", "0070005A"
+_OF_FRAMES = (_ANNOTATIONS, _DISPLAYED_AREAS)
+_DRAWN_GROUPS = frozenset(f"60{number:02X}" for number in range(0, 32, 2))
+_DRAWN = ("00700060", *(f"001816{number:02X}" for number in range(0x00, 0x26, 2)), "00181623")
+_PLACES = ("00700003", "00700004", "00700005")
+"""Annotation units of text, of its anchor, of graphics."""
+
+_MATRIX = "MATRIX"
+_MAX_DRAWING = 8 * 2**20
 
 _SUBTRACTION = "00286100"
 
@@ -44,10 +47,11 @@ class PresentationState:
 
     `elements`: JSON of the grey scale transformations in place of the image's own. The image is turned
     by `rotation` degrees clockwise, then mirrored when `is_mirrored`. `area` is what is displayed of it.
-    `not_shown` names what the state has besides.
+    `drawing`: JSON of the shutters, overlays and annotations. `not_shown` names what the state has besides.
     """
 
     elements: bytes
+    drawing: bytes
     rotation: int
     is_mirrored: bool
     area: Area
@@ -88,10 +92,11 @@ def read_state(
     degrees = number(state, "00700042") or 0.0
     return PresentationState(
         elements=orjson.dumps(elements),
+        drawing=_drawing(state, sop_instance_uid, frame),
         rotation=int(degrees) % 360 // 90 * 90,
         is_mirrored=text(state, "00700041").upper() == "Y",
         area=_area(state, sop_instance_uid, frame, size),
-        not_shown=tuple(word for tag, word in _NOT_SHOWN.items() if state.get(tag)),
+        not_shown=_not_shown(state),
     )
 
 
@@ -122,13 +127,42 @@ def _applies(image: Dataset, sop_instance_uid: str, frame: int) -> bool:
     return text(image, "00081155") == sop_instance_uid and (not frames or str(frame) in frames)
 
 
-def _item_for(state: Dataset, tag: str, sop_instance_uid: str, frame: int) -> Dataset | None:
-    """The first item of a sequence that means that frame; one without references means all."""
+def _items_for(state: Dataset, tag: str, sop_instance_uid: str, frame: int) -> Iterator[Dataset]:
+    """The items of a sequence that mean that frame; one without references means all."""
     for item in items(state, tag):
         referenced = items(item, "00081140")
         if not referenced or any(_applies(image, sop_instance_uid, frame) for image in referenced):
-            return item
-    return None
+            yield item
+
+
+def _item_for(state: Dataset, tag: str, sop_instance_uid: str, frame: int) -> Dataset | None:
+    """The first item of a sequence that means that frame."""
+    return next(_items_for(state, tag, sop_instance_uid, frame), None)
+
+
+def _drawing(state: Dataset, sop_instance_uid: str, frame: int) -> bytes:
+    """JSON of what the state draws on that frame, as it says it. Raises Unsupported for too much."""
+    found = {tag: element for tag, element in state.items() if tag[:4] in _DRAWN_GROUPS}
+    found |= _copied(state, _DRAWN)
+    for tag in _OF_FRAMES:
+        values: list[object] = list(_items_for(state, tag, sop_instance_uid, frame))
+        found[tag] = {"vr": "SQ", "Value": values}
+    drawing = orjson.dumps(found)
+    if len(drawing) > _MAX_DRAWING:
+        raise Unsupported(f"the presentation state draws more than is drawn ({_MAX_DRAWING} bytes)")
+    return drawing
+
+
+def _not_shown(state: Dataset) -> tuple[str, ...]:
+    """What is not drawn; PS3.18 lets a server say so."""
+    objects = (
+        item
+        for annotation in items(state, _ANNOTATIONS)
+        for tag in ("00700008", "00700009")
+        for item in items(annotation, tag)
+    )
+    is_there = any(text(item, unit) == _MATRIX for item in objects for unit in _PLACES)
+    return ("annotations in units of a pixel matrix",) if is_there else ()
 
 
 def _grey_elements(state: Dataset, sop_instance_uid: str, frame: int) -> dict[str, JsonElement]:

@@ -30,6 +30,7 @@ _NEVER_MATCHED = frozenset({
     0x00880130,  # StorageMediaFileSetID
     0x00880140,  # StorageMediaFileSetUID
 })  # fmt: skip
+_TOLD_TO_IGNORE = _NEVER_MATCHED - {0x00080201}
 _UNIQUE_TAGS = frozenset(attribute.tag for attribute in UNIQUE_KEYS.values())
 _MAX_PATH = 16
 _EMPTY = '""'
@@ -87,7 +88,7 @@ def keys_of_parameters(
     ignored: list[int] = []
     texts: dict[int, str] = {}
     for name, value in parameters:
-        path = _path(name)
+        path = path_of(name)
         if match_empty and value.strip() == _EMPTY:
             _put(tree, path, Empty())
         else:
@@ -179,10 +180,11 @@ def _is_private_creator(tag: int) -> bool:
 _Tree = dict[int, "Match | _Tree | None"]
 
 
-def _path(name: str) -> list[tuple[int, str]]:
+def path_of(name: str) -> list[tuple[int, str]]:
+    """(tag, VR) of each attribute of a path through sequences. Raises InvalidQuery."""
     words = name.split(".")
     if len(words) > _MAX_PATH:
-        raise InvalidQuery(f"The path of a match parameter has more than {_MAX_PATH} parts")
+        raise InvalidQuery(f"The path of a parameter has more than {_MAX_PATH} parts")
     path = [_attribute(word, name) for word in words]
     for tag, vr in path[:-1]:
         if vr != "SQ":
@@ -234,6 +236,8 @@ def _parameter_match(
     if vr == "SQ":
         raise InvalidQuery(f"{attribute_name(tag)} is a sequence; name a member behind a dot")
     if tag in _CONTROL or tag in _NEVER_MATCHED:
+        if tag in _TOLD_TO_IGNORE and value.strip(" \0*"):
+            ignored.append(tag)
         return None
     is_unique = tag in _UNIQUE_TAGS and not is_nested
     if not value.strip(" \0"):

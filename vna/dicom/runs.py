@@ -14,6 +14,8 @@ from vna.model.query import JsonElement
 MAX_RUN_ELEMENTS = 8
 MAX_KEPT_BYTES = 128 * 2**10
 """Headers longer than this (documents, waveforms) are not remembered."""
+STEADY = 8
+"""Neighbouring runs that have repeated so often become one: what changes now and then would tear it apart again."""
 _DELIMITER_LENGTH = 8
 _GROWTH = 1024
 """By so much a header may be longer than the one before without being walked again."""
@@ -34,16 +36,17 @@ class Values:
 class Run:
     """Consecutive elements; the tokens' offsets are positions in `data`, which holds nothing else
     when the run may be remembered. `first` and `last` are the outer tags of an ascending run.
-    `values` is filled by whoever reads them.
+    `values` is filled by whoever reads them; `repeated`: how often it has stood in the next object too.
     """
 
-    __slots__ = ("data", "first", "last", "tokens", "values")
+    __slots__ = ("data", "first", "last", "repeated", "tokens", "values")
 
     def __init__(self, data: Buffer, tokens: dict[int, Token]) -> None:
         self.data = data
         self.tokens = tokens
         self.first = next(iter(tokens), 0)
         self.last = next(reversed(tokens), 0)
+        self.repeated = 0
         self.values: Values | None = None
 
 
@@ -137,6 +140,22 @@ def _run(buffer: Buffer, start: int, end: int, tokens: Sequence[Token]) -> Run:
     return Run(bytes(buffer[start:end]), moved)
 
 
+def _repeat(runs: list[Run], run: Run) -> None:
+    """Append a run that repeats; to the one before it where both have done so for long."""
+    run.repeated += 1
+    before = runs[-1] if runs else None
+    if before is None or min(run.repeated, before.repeated) < STEADY:
+        runs.append(run)
+        return
+    shift = len(before.data)
+    moved = {
+        tag: (tag, vr, offset + shift, length, undefined)
+        for tag, vr, offset, length, undefined in run.tokens.values()
+    }
+    runs[-1] = Run(bytes(before.data) + bytes(run.data), before.tokens | moved)
+    runs[-1].repeated = STEADY
+
+
 def _following(token: Token) -> int:
     """Where the element behind a regular one begins (PS3.5 7.1.1, 7.5.2)."""
     return token[2] + token[3] + (_DELIMITER_LENGTH if token[4] else 0)
@@ -158,8 +177,8 @@ def follow(
     position = start
     for run, stop_tag in zip(known, [*(run.first for run in known[1:]), 0x7FE00000], strict=True):
         if head.startswith(bytes(run.data), position - start):
-            runs.append(run)
             position += len(run.data)
+            _repeat(runs, run)
             continue
         tokens, stop = scanner.elements(position, end, encoding, stop_tag=stop_tag)
         if stop - start > MAX_KEPT_BYTES or not is_ascending(tokens):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 Buffer = bytes | memoryview
 
@@ -58,7 +59,7 @@ def bare_codestream(data: Buffer) -> Buffer:
     view = memoryview(data)
     if bytes(view[: len(_JP2_SIGNATURE)]) != _JP2_SIGNATURE:
         return data
-    for kind, content in boxes(view):
+    for kind, content in islice(boxes(view), _MAX_SEGMENTS):
         if kind == b"jp2c":
             return content
     return data

@@ -19,13 +19,10 @@ JPEG_2000_LOSSLESS = _JPEG + "90"
 HTJ2K_LOSSLESS = _JPEG + "201"
 HTJ2K_LOSSLESS_RPCL = _JPEG + "202"
 
-JPEG_LOSSY = frozenset(
-    _JPEG + end
-    for end in ["50", "51", "52", "53", "54", "55", "56", "59", "60", "61", "62", "63", "64"]
-)
-"""JPEG processes that always lose something; one decoder reads them all."""
+JPEG_LOSSY = frozenset(_JPEG + end for end in ["50", "51", "52", "53", "54", "55", "56"])
+"""JPEG processes that always lose something; one decoder reads them all, and none the hierarchical ones."""
 
-JPEG_LOSSLESS = frozenset({_JPEG + "57", _JPEG + "58", _JPEG + "65", _JPEG + "66", _JPEG + "70"})
+JPEG_LOSSLESS = frozenset({_JPEG + "57", _JPEG + "70"})
 JPEG_LS = frozenset({_JPEG + "80", _JPEG + "81"})
 JPEG_2000 = frozenset({_JPEG + "90", _JPEG + "91", _JPEG + "201", _JPEG + "202", _JPEG + "203"})
 """JPEG 2000 and HTJ2K; their codestream undoes ICT and RCT by itself."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import LiteralString
 
 from psycopg import sql
@@ -168,12 +168,15 @@ class Matcher:
                 raise InvalidQuery("a person's name matches values and wildcards only")
 
     def _on_groups(self, groups: tuple[Part, ...], value: str, sign: LiteralString) -> Part:
-        """Without '=' any component group may match; with it each one that is given must (PS3.5 6.2.1)."""
+        """Without '=' any component group may match; with it each one that is given must (PS3.5 6.2.1).
+
+        One of stars alone is given by nobody: it matches what is not there, too.
+        """
         parts = value.split("=")
         if len(parts) == 1:
             return any_of(self._on_group(group, value, sign) for group in groups)
         given = zip(groups, parts, strict=False)
-        return all_of(self._on_group(group, part, sign) for group, part in given if part)
+        return all_of(self._on_group(group, part, sign) for group, part in given if part.strip("*"))
 
     def _on_group(self, group: Part, value: str, sign: LiteralString) -> Part:
         if sign == "=":
@@ -194,10 +197,7 @@ class Matcher:
 
     def date(self, value: str) -> Part:
         """A day written YYYYMMDD. Raises InvalidQuery."""
-        try:
-            return self.bind(datetime.strptime(value, "%Y%m%d").date())  # noqa: DTZ007
-        except ValueError as exc:
-            raise InvalidQuery("a date to match is written YYYYMMDD") from exc
+        return self.bind(day_of(value))
 
     def time(self, value: str) -> Part:
         """A time of day as a TM value."""
@@ -220,6 +220,14 @@ class Matcher:
 def _moment_of(value: str) -> Part:
     """A stored DT as it compares with `value`: in UTC when that has an offset, else as its clock showed."""
     return sql.SQL("moment_of({}, {})").format(_VALUE, sql.Literal(_in_utc(value)))
+
+
+def day_of(value: str) -> date:
+    """The day that is written YYYYMMDD. Raises InvalidQuery."""
+    try:
+        return datetime.strptime(value, "%Y%m%d").date()  # noqa: DTZ007
+    except ValueError as exc:
+        raise InvalidQuery("a date to match is written YYYYMMDD") from exc
 
 
 def compare(left: Part, sign: LiteralString, right: Part) -> Part:

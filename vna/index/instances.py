@@ -14,7 +14,8 @@ from vna.index.database import Database
 from vna.index.frame_places import FramePlaces
 from vna.index.known_parents import KnownParents
 from vna.index.metadata_documents import MetadataDocumentIndex
-from vna.index.prepared import Parameter, PreparedCall
+from vna.index.prepared import PreparedCall
+from vna.index.prepared_texts import Parameter
 from vna.index.registering import parameters_of, registration_of, unpacked_digest
 from vna.index.selections import SelectionIndex
 from vna.index.sql import load
@@ -74,7 +75,7 @@ class InstanceIndex:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known = KnownParents()
-        self._registering = PreparedCall("vna_register", load("queries/register"))
+        self._registering = PreparedCall(load("queries/register"))
         self._waiting_commits = threading.BoundedSemaphore(max(1, database.pool_size // 2))
         self.copies = CopyIndex(database)
         self.documents = MetadataDocumentIndex(database)

@@ -12,7 +12,9 @@ from psycopg.rows import TupleRow
 from vna.errors import TooBroad, Unavailable
 from vna.index.counts import Count, Counts
 from vna.index.database import Connection, Database
+from vna.index.keyed_pages import keyed_page
 from vna.index.positions import position_of
+from vna.index.prepared_texts import PreparedTexts
 from vna.index.statement import TextStatement, build_count, build_pages
 from vna.index.timed import limit_time, too_broad
 from vna.model.query import Page, Position, Query, SearchTimes, UrlParts
@@ -28,6 +30,7 @@ class SearchPages:
         self._database = database
         self._zone = zone
         self._counts = Counts()
+        self._prepared = PreparedTexts()
 
     def page(self, query: Query, url: UrlParts, times: SearchTimes) -> Page:
         """The first `query.limit` matches behind `query.after` and `query.offset`.
@@ -46,6 +49,12 @@ class SearchPages:
 
     def _rows(self, query: Query, url: UrlParts, seconds: float) -> list[_Row]:
         """As many matches as there are, up to `query.limit`."""
+        keyed = keyed_page(query, url)
+        if keyed is not None:
+            result = self._database.attempt(
+                lambda c: self._prepared.run(c, keyed.text, keyed.values)
+            )
+            return [(result, row) for row in range(result.ntuples)]
         found: list[_Row] = []
         with too_broad(seconds):
             for statement in build_pages(query, self._zone, url):

@@ -7,25 +7,16 @@ import re
 import select
 from collections.abc import Callable, Sequence
 from typing import LiteralString
-from weakref import WeakSet
 
 import psycopg
 from psycopg import errors as sql_errors
 from psycopg import pq
 
 from vna.index.database import Connection
+from vna.index.prepared_texts import Parameter, PreparedTexts, check, encoded, is_fine
 
-Parameter = str | bytes | int | Sequence[str] | None
 Row = list[bytes | None]
 
-_FINE = frozenset(
-    {
-        pq.ExecStatus.COMMAND_OK,
-        pq.ExecStatus.TUPLES_OK,
-        pq.ExecStatus.TUPLES_CHUNK,
-        pq.ExecStatus.SINGLE_TUPLE,
-    }
-)
 _RAW = frozenset({"text", "bytea"})  # sent as they are; Postgres itself refuses what is no text
 _PLACEHOLDER = re.compile(r"%s::(\w+(?:\[\])?)")
 
@@ -36,12 +27,11 @@ class PreparedCall:
     `text` marks each parameter as %s with the cast to its type behind it.
     """
 
-    def __init__(self, name: str, text: LiteralString) -> None:
+    def __init__(self, text: LiteralString) -> None:
         numbers = itertools.count(1)
-        self._name = name.encode()
         self._formats = [int(kind in _RAW) for kind in _PLACEHOLDER.findall(text)]
         self._text = re.sub("%s", lambda _: f"${next(numbers)}", text).encode()
-        self._prepared: WeakSet[Connection] = WeakSet()
+        self._texts = PreparedTexts()
 
     def row(
         self,
@@ -55,11 +45,11 @@ class PreparedCall:
         The transaction commits only after it has returned; what it raises comes out, and nothing is committed then.
         Raises psycopg.Error; a commit may have reached the database then.
         """
-        values = [_encoded(parameter) for parameter in parameters]
+        values = [None if value is None else encoded(value) for value in parameters]
         try:
             return self._attempt(connection, values, before_commit)
         except sql_errors.InvalidSqlStatementName:  # the connection has forgotten its statements
-            self._prepared.discard(connection)
+            self._texts.forget(connection)
             return self._attempt(connection, values, before_commit)
 
     def _attempt(
@@ -69,13 +59,11 @@ class PreparedCall:
         before_commit: Callable[[], object],
     ) -> Row:
         server = connection.pgconn
-        if connection not in self._prepared:
-            _check(connection, server.prepare(self._name, self._text))
-            self._prepared.add(connection)
+        name = self._texts.prepare(connection, self._text)
         try:
             # One transaction reaches from here to the sync: a connection that ends before it rolls back.
             server.enter_pipeline_mode()
-            server.send_query_prepared(self._name, values, self._formats)
+            server.send_query_prepared(name, values, self._formats)
             server.send_flush_request()
             _flush(server)
             before_commit()
@@ -87,28 +75,8 @@ class PreparedCall:
             if server.status == pq.ConnStatus.OK:  # one that broke is left to the pool to see
                 connection.close()
             raise
-        _check(connection, result)
+        check(connection, result)
         return [result.get_value(0, column) for column in range(result.nfields)]
-
-
-def _encoded(parameter: Parameter) -> bytes | None:
-    """As Postgres reads it: text and bytea raw, everything else as written in SQL."""
-    match parameter:
-        case None | bytes():
-            return parameter
-        case str():
-            return parameter.encode()
-        case int():
-            return b"%d" % parameter
-        case _:
-            quoted = (item.replace("\\", r"\\").replace('"', r"\"") for item in parameter)
-            return ("{" + ",".join(f'"{item}"' for item in quoted) + "}").encode()
-
-
-def _check(connection: Connection, result: pq.abc.PGresult) -> None:
-    if result.status not in _FINE:
-        error = sql_errors.error_from_result(result, connection.info.encoding)
-        raise error if error.sqlstate else psycopg.OperationalError(str(error))
 
 
 def _flush(server: pq.abc.PGconn) -> None:
@@ -150,7 +118,7 @@ def _row_among(results: Sequence[pq.abc.PGresult]) -> pq.abc.PGresult:
     libpq forgets to leave the row-by-row mode of an earlier query when a pipeline begins on the same connection: the
     row comes in a result of its own then, and an empty one follows.
     """
-    if results[-1].status not in _FINE:
+    if not is_fine(results[-1]):
         return results[-1]
     for result in results:
         if result.ntuples:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from storage_backends.base import Digest
 from vna.dicom.person_names import names_by_key
 from vna.index.jsonb import to_jsonb, to_text
-from vna.index.prepared import Parameter, Row
+from vna.index.prepared import Row
+from vna.index.prepared_texts import Parameter
 from vna.model.frames import pack_frames
 from vna.model.identifiers import Origin
 from vna.model.instances import InstanceLayout, NewInstance, Outcome, Registration

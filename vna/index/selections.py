@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any
 
 import psycopg
@@ -49,8 +50,9 @@ class SelectionIndex:
 
     def _rows(self, conditions: sql.Composable, values: Sequence[object]) -> list[Any]:
         statement = sql.SQL(load("queries/select_instances")).format(conditions=conditions)
+        # The few forms it has are led by indexes whatever the values; to plan takes longer than to read.
         return self._database.attempt(
-            lambda c: c.execute(statement, values, prepare=False).fetchall()
+            lambda c: c.execute(statement, values, prepare=True).fetchall()
         )
 
 
@@ -60,11 +62,13 @@ _BY_ID = sql.SQL("i.id = ANY(%s::bigint[])")
 def _chosen(connection: Connection, statement: sql.Composed, values: Sequence[object]) -> Chosen:
     ids, numbers = array("q"), array("I")
     kinds: dict[tuple[str, str], int] = {}
+    hasher = blake2b(digest_size=16)
     with connection.cursor() as cursor:
-        for instance_id, *kind in cursor.stream(statement, values, size=_BATCH):
+        for instance_id, *kind, digest in cursor.stream(statement, values, size=_BATCH):
             ids.append(instance_id)
             numbers.append(kinds.setdefault((kind[0], kind[1]), len(kinds)))
-    return Chosen(ids, numbers, tuple(Kind(*kind) for kind in kinds))
+            hasher.update(digest)
+    return Chosen(ids, numbers, tuple(Kind(*kind) for kind in kinds), hasher.hexdigest())
 
 
 def _conditions(selection: Selection) -> tuple[sql.Composable, list[list[str]]]:

@@ -112,10 +112,12 @@ def _page_text(query: Query, top: Level, condition: bytes) -> bytes:
     )
     columns = b"%b, %b" % (json_object(level, query.return_tags), shown(level))
     counted = counted_above(level, query.return_tags)
-    if not counted.tables:
+    if not counted.tables and not query.offset:
         return b"SELECT %b %b" % (columns, found)
-    return b"WITH page AS MATERIALIZED (SELECT %b %b), %b SELECT %b FROM %b %b ORDER BY %b" % (
-        *(numbers(top, level), found, counted.tables),
+    # The columns, which take far more than to find a row, are not made of what `offset` passes over.
+    page = b"page AS MATERIALIZED (SELECT %b %b)" % (numbers(top, level), found)
+    return b"WITH %b SELECT %b FROM %b %b ORDER BY %b" % (
+        b", ".join(filter(None, [page, counted.tables])),
         *(columns, tables_of_page(top, level), counted.joins, order),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from vna.index.database import Database
@@ -48,6 +49,14 @@ class TrashIndex:
             lambda c: c.execute(load("queries/trash_list"), values).fetchall()
         )
         return [_entry(row) for row in rows]
+
+    def find(self, uids: InstanceUids) -> tuple[int, datetime] | None:
+        """The last entry in which what `uids` names ("" leaves levels open) can be restored from, and when it was
+        deleted; None: it is visible, or never was, or is swept.
+        """
+        names = ("study", "series", "instance")
+        row = self._row(load("queries/trash_find"), dict(zip(names, _three(uids), strict=True)))
+        return None if row is None else (row[0], row[1])
 
     def is_due(self, days: int) -> bool:
         """Whether there is anything that was deleted `days` days ago or before."""

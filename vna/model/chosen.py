@@ -19,12 +19,14 @@ class Kind:
 class Chosen:
     """Instances by their index ids, in the order of delivery; twelve bytes each.
 
-    `kinds` are those that occur; `kind_numbers` says for each id which of them it is.
+    `kinds` are those that occur; `kind_numbers` says for each id which of them it is. `digest` is one of
+    the digests of all their objects: equal ones, equal objects in equal order.
     """
 
     ids: array[int] = field(default_factory=lambda: array("q"))
     kind_numbers: array[int] = field(default_factory=lambda: array("I"))
     kinds: tuple[Kind, ...] = ()
+    digest: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)

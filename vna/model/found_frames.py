@@ -13,8 +13,8 @@ class FoundFrames:
     """An instance of `count` frames; 0 when it has none that can be told apart.
 
     `spans`: (offset, length) in bytes of its object for each `number` asked for, in that order;
-    empty when one of them is beyond `count`. `native` for uncompressed ones. `bits_allocated`: 0
-    when the header does not say.
+    empty when one of them is beyond `count`. `native` for uncompressed ones. `bits_allocated`:
+    of those in RLE, 0 when the header does not say.
     """
 
     instance: StoredInstance

@@ -37,6 +37,15 @@ class TrashEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Trashed:
+    """The entry of the trash that something can be restored from until `kept_until`."""
+
+    trash_id: int
+    deleted_at: datetime
+    kept_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """What became of the instances of an entry.
 

@@ -10,6 +10,7 @@ from vna.dicom.elements import Scanner
 from vna.dicom.encoding import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from vna.dicom.json import dataset_json
 from vna.dicom.query_keys import keys_of_identifier
+from vna.dicom.supported_keys import supported
 from vna.dicom.timezones import asked_offset
 from vna.errors import InvalidQuery, VnaError
 from vna.model.identifiers import LEVELS, Level, Selection, is_keepable_uid
@@ -104,7 +105,7 @@ def to_find_request(identifier: Identifier, options: QueryOptions = _NO_OPTIONS)
         raise InvalidQuery(f"more than {MAX_KEYS} keys; ask for less at a time")
     found = keys_of_identifier(identifier.keys, combine_datetime=options.combined_datetime)
     keys = {key: element for key, element in identifier.keys.items() if _is_answered(int(key, 16))}
-    kept = tuple(item for item in found.filters if item.tag in BY_TAG)
+    kept, unknown = supported(found.filters)
     zone = identifier.keys.get(TIMEZONE_OFFSET_FROM_UTC, {}) if options.timezone else {}
     query = Query(
         identifier.level,
@@ -113,7 +114,7 @@ def to_find_request(identifier: Identifier, options: QueryOptions = _NO_OPTIONS)
         fuzzy=options.fuzzy,
         utc_offset=asked_offset(zone),
     )
-    is_complete = not found.ignored and len(kept) == len(found.filters)
+    is_complete = not found.ignored and not unknown
     return FindRequest(
         query,
         keys,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from vna.dicom.deidentified import deidentified
+from hashlib import blake2b
+
+from vna.dicom.deidentified import VERSION, deidentified
 from vna.dicom.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from vna.errors import Unsupported
 from vna.model.instances import StoredInstance
@@ -13,8 +15,14 @@ from vna.services.delivery import DeliveryService
 class AnonymizingService:
     """Makes new objects of stored ones, in a decoder process; `max_bytes` bounds one."""
 
-    def __init__(self, delivery: DeliveryService, decoders: Decoding, max_bytes: int) -> None:
+    def __init__(
+        self, delivery: DeliveryService, decoders: Decoding, max_bytes: int, secret: bytes
+    ) -> None:
+        """Without the `secret` nobody finds out which UID stands for which."""
         self._delivery, self._decoders, self._max_bytes = delivery, decoders, max_bytes
+        self._secret = secret
+        self.version = f"{VERSION}-{blake2b(secret, digest_size=8).hexdigest()}"
+        """The same where the same becomes of the same image."""
 
     def file(self, instance: StoredInstance) -> bytes:
         """The image as a DICOM file in explicit VR little endian.
@@ -35,4 +43,4 @@ class AnonymizingService:
                     )
         finally:
             opened.chunks.close()
-        return self._decoders.call(deidentified, b"".join(pieces))
+        return self._decoders.call(deidentified, b"".join(pieces), self._secret)

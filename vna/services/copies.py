@@ -15,6 +15,10 @@ log = logging.getLogger(__name__)
 HEALED = "the copy kept before was lost or damaged; this one has taken its place"
 
 
+class VersionGone(Unavailable):
+    """The version that was known a moment ago was deleted meanwhile: to be registered anew."""
+
+
 class CopyService:
     """Acknowledging a duplicate promises that its content is kept, so the kept copy is read before."""
 
@@ -25,18 +29,20 @@ class CopyService:
     def heal(self, again: NewInstance, origin: Origin) -> bool:
         """Whether the object of `again`, a known version, took the place of a lost or damaged one.
 
-        Raises Unavailable when that can't be told now; both objects stay then.
+        Raises VersionGone, and Unavailable when that can't be told now; both objects stay then.
         """
         kept = self._copies.find(again)
         if kept is None:
-            raise Unavailable("the version known a moment ago is gone; send it again")
+            raise VersionGone("the version known a moment ago is gone; send it again")
         if kept.location == again.location:
             return True
         if self._objects.is_intact(kept.location, kept.object_digest):
             return False
         if not self._copies.heal(kept, again, origin):
             kept = self._copies.find(again)
-            if kept is None or kept.location != again.location:
+            if kept is None:
+                raise VersionGone("the version known a moment ago is gone; send it again")
+            if kept.location != again.location:
                 raise Unavailable("the version changes at this moment; send it again")
         log.error(
             "a stored object was lost or damaged; the one that came again has taken its place",

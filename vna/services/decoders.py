@@ -25,6 +25,13 @@ T = TypeVar("T")
 WAIT_SECONDS = 30.0
 """How long a call waits for a free decoder."""
 
+JAM_SECONDS = 2.0
+"""When no decoder has become free for so long, all but a few calls are told to come later: threads that wait
+for decoders that hang are missed by everybody who wants none."""
+
+_PATIENT = 2
+"""So many calls for each decoder wait through a jam."""
+
 _MOST_BY_DEFAULT = 4
 
 
@@ -57,7 +64,8 @@ class Decoders:
         self._changed = threading.Condition()
         self._idle: list[tuple[float, DecoderProcess]] = []
         self._busy: set[DecoderProcess] = set()
-        self._ordered = 0
+        self._ordered = self._patient = 0
+        self._moved = time.monotonic()
         self._closing = threading.Event()
         self._caretaker: threading.Thread | None = None
 
@@ -130,13 +138,17 @@ class Decoders:
     def _await_turn(self, deadline: float) -> DecoderProcess | None:
         """An idle decoder; None when another may be ordered, which counts already."""
         with self._changed:
+            is_patient = self._patient < _PATIENT * self._most
+            self._patient += is_patient
             try:
                 while not self._is_turn():
-                    if not self._changed.wait(deadline - time.monotonic()):
-                        raise Unavailable("no decoder is free: too much is to be decoded at a time")
+                    self._wait(deadline, is_patient=is_patient)
             except VnaError:
                 self._changed.notify()  # what woke this thread may be good for another
                 raise
+            finally:
+                self._patient -= is_patient
+            self._moved = time.monotonic()
             if not self._idle:
                 self._ordered += 1
                 return None
@@ -151,6 +163,14 @@ class Decoders:
         check_interrupt()
         return bool(self._idle) or len(self._busy) + self._ordered < self._most
 
+    def _wait(self, deadline: float, *, is_patient: bool) -> None:
+        """For a change, or until it is worth while to look again. Raises Unavailable when it is too long."""
+        now = time.monotonic()
+        jam = deadline if is_patient or self._ordered else self._moved + JAM_SECONDS
+        if min(deadline, jam) <= now:
+            raise Unavailable("no decoder is free: too much is to be decoded at a time")
+        self._changed.wait(min(deadline, jam, now + JAM_SECONDS) - now)
+
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
@@ -162,6 +182,7 @@ class Decoders:
         finally:
             with self._changed:
                 self._ordered -= 1
+                self._moved = time.monotonic()
                 if decoder is not None:
                     self._busy.add(decoder)
                     metrics.DECODERS.inc()
@@ -172,6 +193,7 @@ class Decoders:
         """Back into the pool, or out of it for good."""
         with self._changed:
             self._busy.discard(decoder)
+            self._moved = time.monotonic()
             is_spent = is_spent or self._closing.is_set()
             if not is_spent:
                 self._idle.append((time.monotonic(), decoder))

@@ -19,7 +19,7 @@ from vna.services.pixels import PixelService
 from vna.services.retrieve import RetrieveService
 from vna.services.spans import Pieces
 
-_PAGE = 200
+_PAGE, _FIRST_PAGE = 200, 16
 _CHUNK = 256 * 1024
 
 
@@ -51,10 +51,13 @@ class Selected:
             self._rows: Sequence[StoredInstance] = retrieve.select(selection)
             self._ids: Sequence[int] = [row.instance_id for row in self._rows]
             syntaxes = [row.transfer_syntax_uid for row in self._rows]
+            self.digest = "-".join(row.object_digest.value[:32] for row in self._rows)
+            """Equal ones stand for equal objects in equal order."""
         else:
             chosen = retrieve.choose(selection)
             self._rows, self._ids = (), chosen.ids
             syntaxes = [kind.transfer_syntax_uid for kind in chosen.kinds]
+            self.digest = chosen.digest
         self.syntaxes = tuple(dict.fromkeys(syntaxes))
         """The transfer syntaxes in which they are stored."""
 
@@ -66,8 +69,10 @@ class Selected:
         if self._rows:
             yield from self._rows
             return
-        for start in range(0, len(self._ids), _PAGE):
-            yield from self._retrieve.load(self._ids[start : start + _PAGE])
+        start, size = 0, _FIRST_PAGE  # so that something is on its way soon
+        while start < len(self._ids):
+            yield from self._retrieve.load(self._ids[start : start + size])
+            start, size = start + size, _PAGE
 
 
 class DeliveryService:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from vna.dicom.documents import VIDEO_TYPES, DocumentType, Form, document_type, form_of
-from vna.dicom.json import ElementSpan, dataset_json, find_element
+from vna.dicom.json import ElementSpan
 from vna.dicom.json_reading import Dataset
 from vna.errors import NotFound, Unsupported
 from vna.model.instances import StoredInstance
@@ -89,19 +89,12 @@ class DocumentService:
         """Every element of a presentation state. Raises Unsupported for one that is too large to be
         true, Corrupt, Unavailable.
         """
-        layout = instance.layout
         if instance.location.length > _MAX_STATE:
             raise Unsupported(
                 f"presentation state {instance.uids.sop_instance_uid} has {instance.location.length} "
                 f"bytes, more than the {_MAX_STATE} that are read"
             )
-        with header_bytes(self._retrieve, instance) as header:
-            return dataset_json(
-                header.data,
-                dataset_offset=layout.dataset_offset,
-                transfer_syntax_uid=header.transfer_syntax_uid,
-                stop=layout.header_length,
-            )
+        return header_json(self._retrieve, instance, None)
 
     def representative_frame(self, instance: StoredInstance) -> int:
         """The frame that stands for all (PS3.3 C.7.6.6), 0 where none is named. Raises Corrupt,
@@ -116,16 +109,8 @@ class DocumentService:
 
 def _find(header: HeaderBytes, instance: StoredInstance, path: str) -> ElementSpan | None:
     """Where in the header a value lies, None where there is none."""
-    layout = instance.layout
     with suppress(NotFound, Unsupported):
-        return find_element(
-            header.data,
-            dataset_offset=layout.dataset_offset,
-            transfer_syntax_uid=header.transfer_syntax_uid,
-            path=path,
-            stop=layout.header_length,
-            tail=header.tail if layout.pixel_offset >= 0 else None,
-        )
+        return header.find(instance, path)
     return None
 
 

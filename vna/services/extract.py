@@ -56,6 +56,7 @@ class ExtractService:
         size = sum(table.span(number)[1] for number in numbers)
         if size > self._max_bytes:
             raise ExtractionFailed(f"{size} bytes are more than archive.max_transcode_bytes allows")
+        self._retrieve.verify(instance)  # the new instance has a digest of its own
         read = layout_reader(self._retrieve, instance, self._max_bytes)
         frames = [read(*table.span(number)) for number in numbers]
         uid, dataset = extract_frames(source, keys, numbers, table, frames)

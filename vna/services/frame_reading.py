@@ -31,10 +31,14 @@ def read_frames(
     """
     data = _spans(retrieve, instance, [span for _, span in wanted])
     for (number, _), found in zip(wanted, data, strict=True):
-        if native is not None:
-            yield native_frame(found, native, number)
-        else:
-            yield b"".join(split_items(found))
+        yield cut_frame(found, number, native)
+
+
+def cut_frame(found: bytes | memoryview, number: int, native: NativeFrames | None) -> bytes:
+    """The frame that lies in `found`: a `native` one cut out, of others the fragments joined. Raises Corrupt."""
+    if native is not None:
+        return native_frame(found, native, number)
+    return b"".join(split_items(found))
 
 
 def only_fragment(span: FileSpan) -> FileSpan | None:

@@ -22,7 +22,7 @@ from vna.model.found_frames import FoundFrames
 from vna.model.identifiers import InstanceUids
 from vna.model.instances import StoredInstance
 from vna.services.decoders import Decoding
-from vna.services.frame_reading import only_fragment, read_frames
+from vna.services.frame_reading import cut_frame, only_fragment, read_frames
 from vna.services.header_bytes import is_deflated
 from vna.services.header_json import header_json
 from vna.services.pixels import Frame, PixelService, describe
@@ -41,6 +41,7 @@ _NATIVE = frozenset(
 )
 _FLOATING = ("7FE00008", "7FE00009")
 _DESCRIPTIONS = 1000
+_MUCH_MORE = 2
 _LEAST_SPAN = 64 * 2**10
 """Bytes from which on it is worth while to have the kernel send a part of a file."""
 
@@ -72,9 +73,8 @@ class FrameService:
                 "pixel data such as video can be had as a whole through its BulkDataURI"
             )
         if not found.spans:
-            raise NotFound(
-                f"instance {name} has {found.count} frames, no frame {max(found.numbers)}"
-            )
+            missing = next(n for n in found.numbers if not 1 <= n <= found.count)
+            raise NotFound(f"instance {name} has {found.count} frames, no frame {missing}")
         return found
 
     def syntaxes(self, found: FoundFrames) -> list[str]:
@@ -95,18 +95,39 @@ class FrameService:
 
         Raises Corrupt, Unavailable, Unsupported.
         """
-        instance, frames = found.instance, self._as_kept(found)
+        instance = found.instance
         source = _given_as(instance.transfer_syntax_uid)
         if transfer_syntax_uid == source:
-            yield from frames
+            yield from self._as_kept(found)
             return
         description = self._description(instance)
-        for frame in frames:
+        for frame in self.read_verified(found):
             check_interrupt()
             data = self._decoders.call(
                 convert_frame, frame.data, source, transfer_syntax_uid, description
             )
             yield Frame(frame.number, data, transfer_syntax_uid)
+
+    def read_verified(self, found: FoundFrames) -> Iterator[Frame]:
+        """As `read`, in the first of the `syntaxes`, for who makes something else of them.
+
+        Of an object that is little more than its one frame all is read and compared with its digest: damage would
+        become another picture. Of many frames that would cost far more than what is asked for.
+        """
+        instance = found.instance
+        is_much_more = _MUCH_MORE * found.spans[0][1] < instance.location.length
+        if (
+            found.numbers != (1,) or is_much_more or is_deflated(instance)
+        ):  # these are read as a whole
+            yield from self._as_kept(found)
+        elif instance.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN:
+            self._retrieve.verify(instance)
+            yield from self._as_kept(found)
+        else:
+            start, length = found.spans[0]
+            data = self._retrieve.load_whole(instance)[start : start + length]
+            frame = cut_frame(data, 1, found.native)
+            yield Frame(1, frame, _given_as(instance.transfer_syntax_uid))
 
     def span(self, found: FoundFrames, transfer_syntax_uid: str) -> tuple[Pieces, int] | None:
         """The only frame of `found` as a part of a file, and its length; None where it does not lie so,

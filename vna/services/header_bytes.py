@@ -9,9 +9,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from storage_backends.base import ObjectReader
+from vna.dicom.deflate import MAX_HEADER_BYTES
 from vna.dicom.envelope import DEFLATED_UIDS
 from vna.dicom.inflation import inflated_pieces
+from vna.dicom.json import ElementSpan, find_element
 from vna.dicom.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from vna.errors import Unsupported
 from vna.model.instances import StoredInstance
 from vna.services.retrieve import RetrieveService
 
@@ -42,6 +45,25 @@ class HeaderBytes:
     def position(self, offset: int, instance: StoredInstance) -> int:
         """The position in the layout of `instance` of what is at `offset` of `data`."""
         return offset if offset < self.tail else offset - self.tail + instance.layout.tail_offset
+
+    def find(self, instance: StoredInstance, path: str) -> ElementSpan:
+        """Where in `data` the value lies that `path` means. Raises NotFound, Unsupported."""
+        layout = instance.layout
+        found = find_element(
+            self.data,
+            dataset_offset=layout.dataset_offset,
+            transfer_syntax_uid=self.transfer_syntax_uid,
+            path=path,
+            stop=layout.header_length,
+            tail=self.tail if layout.pixel_offset >= 0 else None,
+        )
+        read = layout.dataset_offset + MAX_HEADER_BYTES
+        if is_deflated(instance) and found.offset < read <= found.offset + found.length:
+            raise Unsupported(
+                f"{path[:80]!r} goes on behind the {MAX_HEADER_BYTES} bytes that are inflated of a header; "
+                "the instance can be had as stored"
+            )
+        return found
 
 
 def is_deflated(instance: StoredInstance) -> bool:

@@ -15,9 +15,10 @@ log = logging.getLogger(__name__)
 
 
 def header_json(
-    retrieve: RetrieveService, instance: StoredInstance, bulk_uri: Callable[[str], str]
+    retrieve: RetrieveService, instance: StoredInstance, bulk_uri: Callable[[str], str] | None
 ) -> dict[str, JsonElement]:
-    """Every element of the stored dataset by tag; those behind the pixel data included.
+    """Every element of the stored dataset by tag; those behind the pixel data included; without
+    `bulk_uri` long binary values too.
 
     With `Remembering` for `bulk_uri`, elements are shared with others and must not be changed.
     Raises Corrupt, Unavailable.

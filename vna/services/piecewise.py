@@ -90,8 +90,10 @@ class PiecewiseConversion:
             )
         around = self._surroundings(instance, table, target)
         check_frame_size(around.description, self._max_bytes)
-        yield around.head
         frames = self._frames(instance, table, target, around)
+        first = next(frames)  # what can't be converted fails before anything is sent
+        yield around.head
+        frames = _with_first(first, frames)
         if target in ENCODABLE:
             yield from encapsulated(frames)
         else:
@@ -139,3 +141,8 @@ class PiecewiseConversion:
         wanted = [(number, table.span(number)) for number in numbers]
         native = table if isinstance(table, NativeFrames) else None
         return read_frames(self._retrieve, instance, wanted, native)
+
+
+def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest

@@ -9,7 +9,6 @@ from typing import TypeVar
 from vna.dicom.codestream import split_items
 from vna.dicom.decode import PixelDescription
 from vna.dicom.envelope import is_private
-from vna.dicom.json import find_element
 from vna.dicom.native import frame_to_little_endian, native_frame
 from vna.dicom.pixels import transcode
 from vna.dicom.syntaxes import (
@@ -177,17 +176,9 @@ class PixelService:
         """
         if path.upper() in PIXEL_DATA_PATHS and instance.layout.pixel_offset >= 0:
             return self._pixel_data(instance)
-        layout = instance.layout
         with header_bytes(self._retrieve, instance) as header:
             try:
-                span = find_element(
-                    header.data,
-                    dataset_offset=layout.dataset_offset,
-                    transfer_syntax_uid=header.transfer_syntax_uid,
-                    path=path,
-                    stop=layout.header_length,
-                    tail=header.tail if layout.pixel_offset >= 0 else None,
-                )
+                span = header.find(instance, path)
             except NotFound:
                 if header.is_whole:
                     raise

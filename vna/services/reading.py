@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import struct
+import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 
 from vna.dicom.decode import PixelDescription
-from vna.dicom.deflate import inflate
+from vna.dicom.deflate import Inflation
 from vna.dicom.encode_values import swap_words
 from vna.errors import Corrupt, Unsupported
 from vna.model.instances import StoredInstance
-from vna.services.header_bytes import chunks, is_deflated
+from vna.services.header_bytes import IN_MEMORY, is_deflated
 from vna.services.retrieve import RetrieveService
 
 Read = Callable[[int, int], bytes]
@@ -31,15 +32,15 @@ def layout_reader(retrieve: RetrieveService, instance: StoredInstance, max_bytes
         return lambda start, length: retrieve.read(instance, start, length)
     stored = whole_object(retrieve, instance, max_bytes)
     base = instance.layout.dataset_offset
-    inflated = inflate(stored, base, max_bytes)
+    inflated = _Inflated(Inflation(stored, base, max_bytes))
 
     def read(start: int, length: int) -> bytes:
-        data = inflated.data[start - base : start - base + length]
+        data = inflated.read(start - base, length)
         if len(data) == length or inflated.is_whole:
             return data
         name = f"the deflated dataset of instance {instance.uids.sop_instance_uid}"
         if inflated.is_damaged:
-            raise Corrupt(f"{name} breaks off after {len(inflated.data)} bytes")
+            raise Corrupt(f"{name} breaks off after {inflated.size} bytes")
         raise Unsupported(
             f"{name} is larger than archive.max_transcode_bytes allows to inflate; it can be had as stored"
         )
@@ -47,11 +48,27 @@ def layout_reader(retrieve: RetrieveService, instance: StoredInstance, max_bytes
     return read
 
 
+class _Inflated:
+    """An inflated dataset: in memory when it is short, else in a file that goes when this does."""
+
+    def __init__(self, inflation: Inflation) -> None:
+        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - its owner is not a block
+        self._file.writelines(inflation)
+        self.size = self._file.tell()
+        self.is_whole, self.is_damaged = inflation.is_whole, inflation.is_damaged
+
+    def read(self, start: int, length: int) -> bytes:
+        self._file.seek(start)
+        return self._file.read(length)
+
+    def __del__(self) -> None:
+        self._file.close()
+
+
 def whole_object(retrieve: RetrieveService, instance: StoredInstance, max_bytes: int) -> memoryview:
-    """The stored bytes. Raises Unsupported when they are more than `max_bytes`, Corrupt, Unavailable."""
+    """The stored bytes, verified. Raises Unsupported when they are more than `max_bytes`, Corrupt, Unavailable."""
     check_size(instance, max_bytes)
-    with retrieve.open(instance) as reader:
-        return memoryview(b"".join(chunks(reader)))
+    return retrieve.load_whole(instance)
 
 
 def check_size(instance: StoredInstance, max_bytes: int) -> None:

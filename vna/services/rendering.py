@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vna.dicom.rendering.frames import check_description
 from vna.dicom.rendering.geometry import check_size
@@ -70,6 +70,8 @@ class RenderService:
     def etag(self, instance: StoredInstance, frames: Sequence[int], options: RenderOptions) -> str:
         """The entity tag that `render` would give."""
         numbers = tuple(_numbers(instance, frames, options))
+        if options.drawing:
+            options = replace(options, drawing=hashlib.blake2b(options.drawing).digest())
         what = (RENDERING_VERSION, instance.dataset_digest, numbers, options)
         return hashlib.blake2b(repr(what).encode(), digest_size=16).hexdigest()
 
@@ -129,7 +131,7 @@ class RenderService:
         return self._decoders.call(
             render_frames,
             header.of_frames(found.numbers),
-            self._read(found, syntax),
+            self._read(found),
             syntax,
             options,
             found.numbers,
@@ -154,9 +156,9 @@ class RenderService:
                 f"({_FILM * settings.max_pixels} pixels): ask for fewer frames or a smaller viewport"
             )
 
-    def _read(self, found: FoundFrames, transfer_syntax_uid: str) -> list[bytes]:
+    def _read(self, found: FoundFrames) -> list[bytes]:
         data, size = [], 0
-        for frame in self._frames.read(found, transfer_syntax_uid):
+        for frame in self._frames.read_verified(found):
             data.append(frame.data)
             size += len(frame.data)
             if size > self._settings.max_bytes:

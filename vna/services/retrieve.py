@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, cast
 
 from storage_backends.base import FileSpan, ObjectReader, span_of
+from storage_backends.wrapping import WrappedReader
 from vna import metrics
 from vna.audit import AuditAction, AuditEvent, AuditLog
-from vna.dicom.envelope import read_envelope
+from vna.dicom.envelope import names_syntax
 from vna.dicom.part10 import file_meta
 from vna.index.instances import InstanceIndex
 from vna.interrupts import check_interrupt
@@ -24,7 +25,6 @@ from vna.services.spans import Pieces, read_pieces, verified_spans
 from vna.services.storage import ObjectStore
 from vna.services.verified import VerifiedReader, check_digest
 from vna.services.views import RecentViews
-from vna.services.wrapped_reader import WrappedReader
 
 VIEW_SECONDS = 600.0
 _MAX_VIEWS = 10_000
@@ -93,7 +93,7 @@ class RetrieveService:
         except BaseException:
             reader.close()
             raise
-        if not _is_true(head, instance) and start <= _MAX_META:
+        if not names_syntax(head, instance.transfer_syntax_uid) and start <= _MAX_META:
             head = file_meta(
                 instance.sop_class_uid, instance.uids.sop_instance_uid, instance.transfer_syntax_uid
             )
@@ -115,7 +115,8 @@ class RetrieveService:
             return read_pieces(opened), length
         start = instance.layout.dataset_offset
         new_head = b""
-        if start <= _MAX_META and not _is_true(os.pread(span.fd, start, span.offset), instance):
+        head = os.pread(span.fd, start, span.offset) if start <= _MAX_META else b""
+        if start <= _MAX_META and not names_syntax(head, instance.transfer_syntax_uid):
             new_head = file_meta(
                 instance.sop_class_uid, instance.uids.sop_instance_uid, instance.transfer_syntax_uid
             )
@@ -211,14 +212,6 @@ class RetrieveService:
         except BaseException:
             self._views.forget(viewing)
             raise
-
-
-def _is_true(head: bytes, instance: StoredInstance) -> bool:
-    """Whether `head`, all before the dataset, begins a file as PS3.10 7.1 wants it."""
-    return (
-        head[128:132] == b"DICM"
-        and read_envelope(head).transfer_syntax_uid == instance.transfer_syntax_uid
-    )
 
 
 def _following(head: bytes, spans: Iterator[FileSpan], reader: ObjectReader) -> Pieces:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Generator
 
 from storage_backends.base import Digest, FileSpan, ObjectReader
-from storage_backends.digests import new_hasher
+from storage_backends.digests import Hasher, new_hasher
 from vna.errors import Corrupt, Unavailable
 from vna.services.verified import damaged
 
@@ -16,7 +16,7 @@ Piece = bytes | FileSpan
 Pieces = Generator[Piece, None, None]
 
 _WINDOW = 2**20
-_CHUNK = 256 * 1024
+_CHUNK = 256 * 2**10
 
 
 def verified_spans(
@@ -29,19 +29,24 @@ def verified_spans(
     """
     hasher = new_hasher(digest.algorithm)
     size = span.length if span.length <= at_once else _WINDOW
-    buffer = memoryview(bytearray(min(_WINDOW, span.length)))
     for start in range(0, span.length, max(1, size)):
         stop = min(start + size, span.length)
-        position = start
-        while position < stop:
-            count = _read(span, position, buffer[: stop - position], name)
-            hasher.update(buffer[:count])
-            position += count
+        _hash(span, (start, stop), hasher, name)
         if stop == span.length and hasher.hexdigest() != digest.value:
             raise damaged(name, digest)
         if stop > skip:
             first = max(start, skip)
             yield FileSpan(span.fd, span.offset + first, stop - first)
+
+
+def _hash(span: FileSpan, window: tuple[int, int], hasher: Hasher, name: str) -> None:
+    """The memory is given back before the window waits for its turn to be sent."""
+    position, stop = window
+    buffer = memoryview(bytearray(min(_CHUNK, stop - position)))
+    while position < stop:
+        count = _read(span, position, buffer[: stop - position], name)
+        hasher.update(buffer[:count])
+        position += count
 
 
 def _read(span: FileSpan, position: int, target: memoryview, name: str) -> int:

@@ -21,9 +21,9 @@ from storage_backends.errors import (
     ObjectNotFound,
     StorageError,
 )
+from storage_backends.wrapping import WrappedReader
 from vna.errors import ConfigError, Corrupt, OutOfSpace, Unavailable, VnaError
 from vna.model.instances import Location
-from vna.services.wrapped_reader import WrappedReader
 from vna.spool import Spooled
 
 _CHUNK = 2**20

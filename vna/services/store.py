@@ -16,7 +16,7 @@ from vna.index.instances import InstanceIndex
 from vna.model.identifiers import InstanceUids, Origin
 from vna.model.instances import Location, NewInstance, Outcome, Registration
 from vna.model.keys import new_object_key
-from vna.services.copies import HEALED, CopyService
+from vna.services.copies import HEALED, CopyService, VersionGone
 from vna.services.digests import instance_digests
 from vna.services.storage import ObjectStore
 from vna.spool import Spool, Spooled
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 MAX_OVERLAPPED_BYTES = 4 * 2**20
 """Larger objects are durable before the index is told of them."""
+
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,21 +136,38 @@ class StoreService:
         self._check_index()
         location = self._objects.place(new_object_key(), spooled.size)
         instance = _new_instance(header, spooled, location)
-        registration = self._register(instance, origin, _Keeping(self._objects, spooled, location))
-        notes = header.warnings + registration.notes
-        if not registration.location_is_kept and self._copies.heal(instance, origin):
-            notes += (HEALED,)
-        elif not registration.location_is_kept:
-            self._remove_duplicate(location)
+        keeping = _Keeping(self._objects, spooled, location)
+        registration, notes = self._registered(instance, origin, keeping)
         return StoreOutcome(
             outcome=registration.outcome,
             uids=header.uids,
             sop_class_uid=header.sop_class_uid,
             transfer_syntax_uid=header.transfer_syntax_uid,
             size=spooled.size,
-            warnings=notes,
+            warnings=header.warnings + notes,
             conflict_id=registration.conflict_id,
         )
+
+    def _registered(
+        self, instance: NewInstance, origin: Origin, keeping: _Keeping
+    ) -> tuple[Registration, tuple[str, ...]]:
+        """The registration with all that is to be told of it; anew where a known version was deleted meanwhile."""
+        attempt = 0
+        while True:
+            attempt += 1
+            registration = self._register(instance, origin, keeping)
+            if registration.location_is_kept:
+                return registration, registration.notes
+            try:
+                is_healed = self._copies.heal(instance, origin)
+            except VersionGone:
+                if attempt == _ATTEMPTS:
+                    raise
+                continue
+            if is_healed:
+                return registration, (*registration.notes, HEALED)
+            self._remove_duplicate(instance.location)
+            return registration, registration.notes
 
     def _meters_of(self, door: str, outcome: str) -> _Meters:
         """Looking a label up costs more than counting: both are few, so they are kept."""

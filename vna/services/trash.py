@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from vna import metrics
 from vna.errors import NotFound, VnaError
 from vna.index.trash import TrashIndex
 from vna.model.identifiers import InstanceUids, Origin
-from vna.model.trash import Deleted, Restored, SweptItem, TrashEntry
+from vna.model.trash import Deleted, Restored, SweptItem, Trashed, TrashEntry
 from vna.services.storage import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,21 @@ class TrashService:
         while page := self._index.entries(study_instance_uid, last):
             yield from page
             last = page[-1].trash_id
+
+    def page(self, study_instance_uid: str, after: int, limit: int) -> list[TrashEntry]:
+        """Up to `limit` of `entries` whose id is above `after`."""
+        return self._index.entries(study_instance_uid, after, limit)
+
+    def kept_until(self, deleted_at: datetime) -> datetime:
+        """Until when what was deleted then can be restored."""
+        return deleted_at + timedelta(days=self.keep_days)
+
+    def find(self, uids: InstanceUids) -> Trashed | None:
+        """Where what `uids` names ("" leaves levels open) can be restored from; None where it is visible,
+        or the trash has nothing of it.
+        """
+        found = self._index.find(uids)
+        return None if found is None else Trashed(*found, self.kept_until(found[1]))
 
     def restore(self, trash_id: int, origin: Origin) -> Restored:
         """Make an entry visible again, as though its instances were stored once more: audited, at once or not at all.

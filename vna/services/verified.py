@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from storage_backends.base import Digest, ObjectReader
 from storage_backends.digests import new_hasher
+from storage_backends.wrapping import WrappedReader
 from vna.errors import Corrupt
-from vna.services.wrapped_reader import WrappedReader
 
 
 class VerifiedReader(WrappedReader):

@@ -13,7 +13,7 @@ from pydicom.encaps import encapsulate
 from tests import samples
 from tests.samples import BIG_ENDIAN, RLE
 from tests.unit.dicom.rle_frames import rle_frame
-from vna.dicom.codestream import frame_fragments, read_codestream, with_whole_spectrum
+from vna.dicom.codestream import frame_fragments, read_codestream
 from vna.dicom.decode import PixelDescription, decode_frame
 from vna.dicom.pixels import (
     frame_to_little_endian,
@@ -93,15 +93,6 @@ def test_a_garbage_frame_is_unsupported_or_has_the_right_size(frame: bytes, synt
 def test_headers_of_codestreams_are_read_without_trust(data: bytes) -> None:
     found = read_codestream(data)
     assert found is None or found.rows >= 0
-    assert len(with_whole_spectrum(data)) == len(data)
-
-
-def test_a_scan_header_without_spectrum_is_put_right() -> None:
-    head = b"\xff\xd8" + struct.pack(">BBHBHHB", 0xFF, 0xC1, 11, 12, 1, 1, 1) + b"\1\x11\0"
-    scan = b"\xff\xda\x00\x08\x01\x01\x00"
-    assert with_whole_spectrum(head + scan + b"\0\0\0") == head + scan + b"\0\x3f\0"
-    progressive = head.replace(b"\xff\xc1", b"\xff\xc2")
-    assert with_whole_spectrum(progressive + scan + b"\0\0\0") == progressive + scan + b"\0\0\0"
 
 
 def test_pydicoms_own_encapsulation_is_understood() -> None:

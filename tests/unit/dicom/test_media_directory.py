@@ -23,6 +23,7 @@ from vna.model.instances import InstanceLayout, Location, StoredInstance
 from vna.model.query import JsonElement
 
 SR = "1.2.840.10008.5.1.4.1.1.88.33"
+ENCAPSULATED_CDA = "1.2.840.10008.5.1.4.1.1.104.2"
 
 
 def instance(
@@ -194,6 +195,21 @@ def test_private_classes() -> None:
     directory.add(("A",), bare, samples.EXPLICIT, {})
     (*_, record) = written(directory).DirectoryRecordSequence
     assert (record.DirectoryRecordType, record.PrivateRecordUID) == ("PRIVATE", "1.2.3.4")
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "keyword"),
+    [(SR, "VerificationDateTime"), (ENCAPSULATED_CDA, "HL7InstanceIdentifier")],
+)
+def test_what_has_a_value_or_is_not_there(sop_class: str, keyword: str) -> None:
+    directory = MediaDirectory()
+    for number, value in enumerate(("", "20240101"), 1):
+        elements = {keyword: value} if value else {}
+        found = instance("1.1", "1.2", f"1.3.{number}", sop_class)
+        directory.add(("P", "S", str(number)), found, samples.EXPLICIT, header(**elements))
+    records = written(directory).DirectoryRecordSequence
+    assert [record.get(keyword) for record in records[3:]] == [None, "20240101"]
+    assert keyword not in records[3]
 
 
 def test_an_empty_one() -> None:

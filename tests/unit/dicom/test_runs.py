@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,23 @@ from hypothesis import strategies as st
 
 from tests import samples
 from tests.samples import Typed
+from vna.dicom import runs
+from vna.dicom.elements import Scanner
+from vna.dicom.envelope import find_syntax, read_envelope
 from vna.dicom.header import Header, HeaderReader, read_header
+from vna.dicom.header_elements import Recent
 from vna.dicom.level_cache import MAX_ENTRIES, LevelCache, LevelKey
 from vna.errors import InvalidInstance
 
 SERIES = {"study_instance_uid": "1.2.3", "series_instance_uid": "1.2.3.4"}
+
+
+@pytest.fixture(params=[1, 2, runs.STEADY], autouse=True, scope="module")
+def _steady(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Runs become one late, as they do, and at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "STEADY", request.param)
+        yield
 
 
 def result(reader: HeaderReader, data: bytes) -> Header | str:
@@ -179,3 +191,14 @@ def test_the_level_cache_is_bounded() -> None:
     large = LevelKey(0, 0, b"", "", bytes(10**5))
     cache.keep(large, {})
     assert cache.get(large) is None
+
+
+def test_what_repeats_for_long_becomes_one_run() -> None:
+    recent, counts = Recent(), []
+    for number in range(100, 140):
+        data = a_slice(number)
+        offset = read_envelope(data).dataset_offset
+        syntax = find_syntax(data, offset, samples.EXPLICIT)
+        elements = recent.read(Scanner(data), offset, syntax).elements
+        counts.append(len(elements.runs))
+    assert counts[-1] < counts[0] / 2

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from vna.dicom.rendering.attributes import Attributes
+from vna.dicom.rendering.fonts import LINE_HEIGHT, Ink, draw_line, line_width
+from vna.dicom.rendering.inks import BLACK, WHITE, fill_of
 
 _PATIENT = (
     ("", "00100010", ""),
@@ -53,29 +54,25 @@ def annotation_lines(attributes: Attributes, name: str) -> list[str]:
     return lines
 
 
-@lru_cache(maxsize=8)
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+def text_size(size: tuple[int, int]) -> int:
+    """How high letters are on an image of that size, in pixels."""
+    return min(_LARGEST, max(_SMALLEST, min(size) // _LINES_HIGH))
 
 
 def annotated(image: Image.Image, attributes: Attributes, names: Sequence[str]) -> Image.Image:
     """`image` with the lines of `names` in its upper corners, white on a black edge."""
-    size = min(_LARGEST, max(_SMALLEST, min(image.size) // _LINES_HIGH))
-    font = _font(size)
+    white, black = fill_of(image.mode, WHITE), fill_of(image.mode, BLACK)
+    ink = Ink(text_size(image.size), white, black)
     image = image.copy()
     draw = ImageDraw.Draw(image)
-    margin = size // 2
+    margin = ink.size // 2
     for name in names:
-        text = "\n".join(annotation_lines(attributes, name)).replace("^", " ").replace("\0", "")
-        is_left = name == "patient"
-        draw.multiline_text(
-            (margin if is_left else image.width - margin, margin),
-            text,
-            fill="white",
-            font=font,
-            anchor="la" if is_left else "ra",
-            align="left" if is_left else "right",
-            stroke_width=max(1, size // 10),
-            stroke_fill="black",
-        )
+        top = float(margin)
+        for text in annotation_lines(attributes, name):
+            line = text.replace("^", " ").replace("\0", "")
+            left = (
+                margin if name == "patient" else image.width - margin - line_width(line, ink.size)
+            )
+            draw_line(draw, (left, top), line, ink)
+            top += ink.size * LINE_HEIGHT
     return image

@@ -46,6 +46,16 @@ class Placement:
             image = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
         return image
 
+    def point(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point of the image comes to lie; corners of pixels have whole numbers."""
+        left, top, right, bottom = self.box
+        across = (x - left) / (right - left) * self.size[0]
+        down = (y - top) / (bottom - top) * self.size[1]
+        return (
+            self.size[0] - across if self.flip_horizontally else across,
+            self.size[1] - down if self.flip_vertically else down,
+        )
+
 
 def pixel_aspect(attributes: Attributes) -> float:
     """The height of a pixel in widths; 1 where the header says nothing that can be true."""

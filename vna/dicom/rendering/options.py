@@ -66,7 +66,8 @@ class RenderOptions:
     `annotation`: some of ANNOTATIONS, burnt in. `icc_profile`: one of ICC_PROFILES. `region` is cut out
     before `viewport` scales. `quality` is 1 to 100, for the lossy media types. `rotation`: degrees
     clockwise, a multiple of 90, by which the image is turned last. `presentation`: JSON of the elements
-    that a presentation state has in place of those of the image.
+    that a presentation state has in place of those of the image; `drawing`: of those that it has for
+    shutters, overlays, graphics and text, b"" where no state is applied.
     """
 
     media_type: str = JPEG
@@ -77,4 +78,5 @@ class RenderOptions:
     icc_profile: str = "no"
     region: Region | None = None
     presentation: bytes = b""
+    drawing: bytes = b""
     rotation: int = 0

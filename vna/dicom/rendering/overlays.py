@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,9 +51,9 @@ class Overlay:
         return bits.reshape(self.rows, self.columns).astype(np.bool_) if len(bits) == size else None
 
 
-def read_overlays(attributes: Attributes) -> list[Overlay]:
-    """The overlays of a dataset that can be read, by their group."""
-    overlays = (_overlay(attributes, group) for group in GROUPS)
+def read_overlays(attributes: Attributes, groups: Sequence[str] = GROUPS) -> list[Overlay]:
+    """The overlays of a dataset that can be read, in the order of their `groups`."""
+    overlays = (_overlay(attributes, group) for group in groups)
     return [overlay for overlay in overlays if overlay is not None]
 
 

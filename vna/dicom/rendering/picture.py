@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from vna.dicom.rendering.attributes import Attributes
 from vna.dicom.rendering.colour import Bytes, rgb_of
+from vna.dicom.rendering.covers import covered
 from vna.dicom.rendering.frames import Frame
 from vna.dicom.rendering.grey import Modality, Span, Voi, grey_of, span_of
-from vna.dicom.rendering.overlays import overlaid, read_overlays
 from vna.dicom.rendering.palette import Palette, read_palette
 from vna.dicom.rendering.samples import StoredFormat, Words, bands
 from vna.dicom.rendering.transformations import (
@@ -24,7 +25,6 @@ from vna.errors import Unsupported
 
 _PALETTE_COLOUR = "PALETTE COLOR"
 _PIXEL_PRESENTATION, _COLOURED = "00089205", frozenset({"COLOR", "MIXED"})
-_WHITE = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +36,13 @@ class _Grey:
     voi: Voi | None
 
 
-def picture(frame: Frame, voi: Voi | None = None) -> Image.Image:
-    """Grey or RGB, with the overlays on it. `voi`: instead of what the header says of grey images.
+def picture(frame: Frame, voi: Voi | None = None, state: Attributes | None = None) -> Image.Image:
+    """Grey or RGB, with the overlays on it. `voi`: instead of what the header says of grey images; `state`: what of a
+    presentation state is drawn.
 
     Raises Unsupported for samples that mean nothing known.
     """
-    pixels = _pixels(frame, voi)
-    planes = [
-        (overlay, overlay.plane(frame.number, frame.words))
-        for overlay in read_overlays(frame.attributes)
-    ]
-    found = [(overlay, plane) for overlay, plane in planes if plane is not None]
-    if found:
-        pixels = pixels.copy()
-        pixels[overlaid((pixels.shape[0], pixels.shape[1]), found)] = _WHITE
-    return Image.fromarray(pixels)
+    return Image.fromarray(covered(_pixels(frame, voi), frame, state))
 
 
 def own_span(frame: Frame) -> Span | None:

@@ -13,15 +13,17 @@ from vna.dicom.rendering.encode import encode
 from vna.dicom.rendering.film import durations
 from vna.dicom.rendering.frames import StoredFrames, check_description
 from vna.dicom.rendering.geometry import check_size, pixel_aspect, placement
+from vna.dicom.rendering.graphics import drawn
 from vna.dicom.rendering.grey import Span, Voi, widest
 from vna.dicom.rendering.header import describe_image, frame_attributes, presented
 from vna.dicom.rendering.icc import own_profile
 from vna.dicom.rendering.mp4 import MAX_VIDEO_PIXELS
 from vna.dicom.rendering.options import ANIMATED, MP4, RenderOptions
 from vna.dicom.rendering.picture import own_span, picture
+from vna.dicom.rendering.plane import plane_of
 from vna.dicom.rendering.untouched import untouched_jpeg
 
-RENDERING_VERSION = 1
+RENDERING_VERSION = 2
 """Counts the changes of what the same pixels become: caches and entity tags hold it."""
 
 DEFAULT_MAX_PIXELS = 64 * 2**20
@@ -71,10 +73,13 @@ def _images(stored: StoredFrames, options: RenderOptions, max_pixels: int) -> It
     is_video = options.media_type == MP4
     check_size(place.size, min(max_pixels, MAX_VIDEO_PIXELS) if is_video else max_pixels)
     voi = options.window or _common_span(stored)
+    state = Attributes(orjson.loads(options.drawing)) if options.drawing else None
     for frame in stored.decoded():
-        image = place.place(picture(frame, voi))
+        image = place.place(picture(frame, voi, state))
         if options.rotation in _TURNS:
             image = image.transpose(_TURNS[options.rotation])
+        if state is not None:
+            image = drawn(image, state, plane_of(place, options.rotation, state))
         if options.annotation:
             image = annotated(image, frame.attributes, options.annotation)
         yield image

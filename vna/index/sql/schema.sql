@@ -193,6 +193,7 @@ CREATE TABLE instance (
     warnings text[],
     attributes jsonb NOT NULL
 );
+ALTER TABLE instance ALTER COLUMN frames SET STORAGE EXTERNAL;
 COMMENT ON TABLE instance IS 'a stored instance; digests are the name of the algorithm, a colon and the raw digest';
 CREATE UNIQUE INDEX instance_identity ON instance (sop_instance_uid);
 CREATE INDEX instance_by_series ON instance (series, id);
