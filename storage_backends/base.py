@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self, runtime_checkable
 
@@ -42,11 +42,14 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What a backend knows of one complete object; `modified` is seconds since the epoch (UTC)."""
+    """What a backend knows of one complete object.
+
+    `modified`, seconds since the epoch (UTC), is by the clock of whoever tells it, and counts for no comparison.
+    """
 
     key: str
     size: int
-    modified: float
+    modified: float = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,5 +143,17 @@ class SupportsAdopt(Protocol):
 
         The caller vouches for `digest` (it was computed as the bytes were written). When `path` lies on
         another file system the bytes are copied. Raises what `put` raises; `path` stays then.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsPresign(Protocol):
+    """A backend whose objects a client can fetch itself for a while, without credentials."""
+
+    def presign(self, key: str, *, seconds: int) -> str:
+        """An URL under which `key` can be fetched for `seconds` (at most a week), whether or not it is there.
+
+        Raises InvalidKey, BackendUnavailable.
         """
         ...

@@ -11,6 +11,8 @@ from storage_backends.base import StorageBackend
 from storage_backends.errors import InvalidOptions
 from storage_backends.filesystem import FilesystemBackend
 from storage_backends.memory import MemoryBackend
+from storage_backends.s3 import S3Backend
+from storage_backends.s3.options import read_options
 
 ENTRY_POINT_GROUP = "vna.storage_backends"
 
@@ -67,7 +69,13 @@ def _open_filesystem(options: Mapping[str, str], data_dir: Path) -> StorageBacke
     return FilesystemBackend(data_dir / options.get("root", "objects"))
 
 
+def _open_s3(options: Mapping[str, str], data_dir: Path) -> StorageBackend:
+    """Options as S3Options names them."""
+    return S3Backend(read_options(options, data_dir))
+
+
 _BUILT_IN: Mapping[str, BackendFactory] = {
     "memory": _open_memory,
     "filesystem": _open_filesystem,
+    "s3": _open_s3,
 }

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from prometheus_client import Counter, Histogram
-
-from storage_backends.base import StorageBackend
-from storage_backends.errors import StorageError
-from storage_backends.metered import MeteredBackend
-from storage_backends.registry import open_backend
-from storage_backends.retrying import RetryingBackend
-from vna import metrics
 from vna.audit import AuditLog
 from vna.bootstrap_database import database_of, prepare_data_dir
+from vna.bootstrap_storage import backends_of
 from vna.config import Config
 from vna.errors import ConfigError
 from vna.index.audit import PostgresAuditLog
@@ -52,8 +44,6 @@ from vna.services.storage import ObjectStore
 from vna.services.store import StoreService
 from vna.services.trash import TrashService
 from vna.spool import Spool
-
-VOLATILE = "memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +96,7 @@ def build(config: Config) -> Archive:
     """An archive ready to serve, its schema up to date. Raises ConfigError, Unavailable; nothing stays open then."""
     with ExitStack() as undo:
         data_dir = prepare_data_dir(config)
-        objects = ObjectStore(_backends(config, data_dir), config.storage.backend)
+        objects = ObjectStore(backends_of(config.storage, data_dir), config.storage.backend)
         undo.callback(objects.close)
         spool = Spool(
             _spool_directory(config), config.spool.memory_bytes, config.spool.process_memory_bytes
@@ -190,37 +180,3 @@ def _spool_directory(config: Config) -> Path:
     except OSError as exc:
         raise ConfigError(f"cannot make spool.directory {directory}: {exc.strerror}") from exc
     return directory
-
-
-def _backends(config: Config, data_dir: Path) -> Mapping[str, StorageBackend]:
-    kind = config.storage.backend
-    if kind == VOLATILE:
-        raise ConfigError(
-            f"storage.backend {kind!r} forgets everything with its process: it is for tests; use filesystem"
-        )
-    try:
-        driver = open_backend(kind, config.storage.options, data_dir=data_dir)
-    except StorageError as exc:
-        raise ConfigError(f"storage.backend {kind!r} cannot be opened: {exc}") from exc
-    return {driver.name: RetryingBackend(MeteredBackend(driver, _Observer(driver.name)))}
-
-
-@dataclass(frozen=True, slots=True)
-class _Observer:
-    """Writes what MeteredBackend sees to the archive's metrics."""
-
-    backend: str
-    meters: dict[str, tuple[Histogram, Counter]] = field(default_factory=dict)
-
-    def __call__(self, operation: str, seconds: float, size: int, error: str) -> None:
-        meters = self.meters.get(operation)
-        if meters is None:  # looking a label up costs more than counting
-            meters = self.meters[operation] = (
-                metrics.STORAGE_SECONDS.labels(self.backend, operation),
-                metrics.STORAGE_BYTES.labels(self.backend, operation),
-            )
-        meters[0].observe(seconds)
-        if size:
-            meters[1].inc(size)
-        if error:
-            metrics.STORAGE_ERRORS.labels(self.backend, operation, error).inc()

@@ -21,6 +21,7 @@ from vna.config_dimse import (
     TlsConfig,
 )
 from vna.config_jobs import CommitmentConfig, JobsConfig
+from vna.config_storage import StorageConfig, check_storage
 from vna.config_trash import ChangesConfig, TrashConfig
 from vna.config_values import build, merge, read_environment
 from vna.config_web import WebConfig, check_web
@@ -90,14 +91,6 @@ class SpoolConfig:
     memory_bytes: int = 32 * 2**20
     process_memory_bytes: int = 128 * 2**20
     directory: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StorageConfig:
-    """Which backend new objects go to, and the options of each backend by name."""
-
-    backend: str = "filesystem"
-    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +236,7 @@ def _check(config: Config) -> None:
     _check_ports(config)
     _check_days(config)
     check_web(config.web)
+    check_storage(config.storage)
     _check_timezone(config.archive.timezone)
     check_secret("archive.pseudonym_secret", config.archive.pseudonym_secret)
     check_ae_title("archive.ae_title", config.archive.ae_title)

@@ -55,7 +55,7 @@ def test_third_parties_register_by_entry_point(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _third_party(monkeypatch, "tests.backends.test_registry:make_tape")
-    assert known_backends() == ("filesystem", "memory", "tape")
+    assert known_backends() == ("filesystem", "memory", "s3", "tape")
     backend = open_backend("tape", {"drive": "1"}, data_dir=tmp_path / "data")
     assert backend.name == "tape 1 data"
 

@@ -1,0 +1,206 @@
+"""The backend that encrypts what another keeps."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import IO, BinaryIO, cast
+
+from storage_backends.base import (
+    Digest,
+    ObjectInfo,
+    ObjectReader,
+    StorageBackend,
+    check_key,
+    resolve_range,
+)
+from storage_backends.digests import check_digest, digest_of, new_hasher
+from storage_backends.encryption.envelope import (
+    CHUNK_BYTES,
+    HEADER_BYTES,
+    Envelope,
+    open_header,
+    plain_size,
+    seal_header,
+    sealed_offset,
+    sealed_size,
+)
+from storage_backends.encryption.keyring import Keyring
+from storage_backends.encryption.reader import OpeningReader
+from storage_backends.encryption.sealing import (
+    SealedStream,
+    read_exactly,
+    seal_in_memory,
+    sealed_digest,
+)
+from storage_backends.errors import IntegrityError
+from storage_backends.probing import probe_with_object
+from storage_backends.streams import MemoryStream
+
+_IN_MEMORY = 4 * 2**20
+"""Up to so many plain bytes are encrypted at once; more are encrypted twice, to know the digest of the result first."""
+_KNOWN_ENVELOPES = 1024
+
+
+class EncryptedBackend:
+    """AES-256-GCM in chunks, a data key for each object, wrapped by a key of `keys`.
+
+    Sizes are those of the plain bytes. A wrong key and any change of an object, also its exchange for another, is an
+    IntegrityError when the bytes concerned are read; a key that is not at hand is BackendUnavailable.
+    """
+
+    def __init__(self, inner: StorageBackend, keys: Keyring) -> None:
+        self.name = inner.name
+        self._inner, self._keys = inner, keys
+        self._lock = threading.Lock()
+        self._envelopes: OrderedDict[str, Envelope] = OrderedDict()
+
+    def put(self, key: str, source: BinaryIO, *, size: int, digest: Digest) -> ObjectInfo:
+        """See StorageBackend.put."""
+        header, envelope = seal_header(check_key(key), size, self._keys)
+        if size <= _IN_MEMORY:
+            info = self._put_from_memory(key, source, (header, envelope), digest)
+        elif source.seekable():
+            position = source.tell()
+            stream = SealedStream(key, header, envelope, source, digest)
+            sealed = sealed_digest(stream)
+            source.seek(position)
+            again = SealedStream(key, header, envelope, source, digest)
+            info = self._inner.put(
+                key, cast("BinaryIO", again), size=sealed_size(size), digest=sealed
+            )
+        else:
+            info = self._put_by_file(key, SealedStream(key, header, envelope, source, digest), size)
+        return replace(info, size=size)
+
+    def open(self, key: str, *, start: int = 0, length: int | None = None) -> ObjectReader:
+        """See StorageBackend.open. The header costs a request of its own, once, when the bytes don't follow it."""
+        envelope = self._known(check_key(key))
+        if envelope is None and start == 0 and length != 0:
+            return self._open_from_header(key, length)
+        if envelope is None:
+            with self._inner.open(key, start=0, length=HEADER_BYTES) as reader:
+                envelope = self._envelope_of(key, reader)
+        start, count = resolve_range(key, envelope.size, start, length)
+        first = min(start // CHUNK_BYTES, envelope.chunks - 1)
+        end = sealed_size(min(-(-(start + count) // CHUNK_BYTES) * CHUNK_BYTES, envelope.size))
+        inner = self._inner.open(
+            key, start=sealed_offset(first), length=max(0, end - sealed_offset(first))
+        )
+        return OpeningReader(f"{self.name}: {key!r}", inner, envelope, start, start + count)
+
+    def stat(self, key: str) -> ObjectInfo:
+        """See StorageBackend.stat. Raises IntegrityError for what is too short to be an encrypted object."""
+        info = self._inner.stat(key)
+        size = plain_size(info.size)
+        if size < 0:
+            raise IntegrityError(f"{self.name}: {key!r} is not an object that was encrypted here")
+        return replace(info, size=size)
+
+    def delete(self, key: str) -> None:
+        """See StorageBackend.delete."""
+        with self._lock:
+            self._envelopes.pop(key, None)
+        self._inner.delete(key)
+
+    def scan(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+        """See StorageBackend.scan."""
+        for info in self._inner.scan(prefix, after=after):
+            yield replace(info, size=max(0, plain_size(info.size)))
+
+    def probe(self) -> None:
+        """See StorageBackend.probe."""
+        probe_with_object(self)
+
+    def close(self) -> None:
+        """See StorageBackend.close."""
+        self._inner.close()
+
+    def _put_from_memory(
+        self, key: str, source: BinaryIO, sealing: tuple[bytes, Envelope], digest: Digest
+    ) -> ObjectInfo:
+        header, envelope = sealing
+        show = getattr(source, "getbuffer", None)
+        if show is None:
+            plain = memoryview(read_exactly(key, source, envelope.size))
+            _check(key, plain, digest)
+            sealed = seal_in_memory(header, envelope, plain)
+        else:
+            start = source.tell()
+            with show() as view, view[start : start + envelope.size] as plain:
+                if len(plain) != envelope.size:
+                    raise IntegrityError(
+                        f"object {key!r}: {envelope.size} bytes announced, {len(plain)} came"
+                    )
+                if (
+                    start
+                    or len(view) != envelope.size
+                    or getattr(source, "vouched", None) != digest
+                ):
+                    _check(key, plain, digest)
+                sealed = seal_in_memory(header, envelope, plain)
+            source.seek(start + envelope.size)
+        made = digest_of(sealed)
+        stream = cast("BinaryIO", MemoryStream(memoryview(sealed), vouched=made))
+        return self._inner.put(key, stream, size=len(sealed), digest=made)
+
+    def _put_by_file(self, key: str, stream: SealedStream, size: int) -> ObjectInfo:
+        """A source that can't be read twice is kept in a file, encrypted, until its digest is known."""
+        with tempfile.TemporaryFile() as file:
+            sealed = _spool(stream, file)
+            file.seek(0)
+            return self._inner.put(
+                key, cast("BinaryIO", file), size=sealed_size(size), digest=sealed
+            )
+
+    def _open_from_header(self, key: str, length: int | None) -> ObjectReader:
+        """Header and bytes in one request."""
+        wanted = None if length is None else sealed_size(-(-length // CHUNK_BYTES) * CHUNK_BYTES)
+        inner = self._inner.open(key, start=0, length=wanted)
+        try:
+            envelope = self._envelope_of(key, inner)
+        except BaseException:
+            inner.close()
+            raise
+        end = envelope.size if length is None else min(length, envelope.size)
+        reader = OpeningReader(f"{self.name}: {key!r}", inner, envelope, 0, end)
+        if envelope.size == 0:
+            with reader:
+                reader.check_last()
+            return cast("ObjectReader", MemoryStream(memoryview(b"")))
+        return reader
+
+    def _envelope_of(self, key: str, reader: ObjectReader) -> Envelope:
+        header = b""
+        while len(header) < HEADER_BYTES and (data := reader.read(HEADER_BYTES - len(header))):
+            header += data
+        envelope = open_header(self.name, key, header, self._keys)
+        with self._lock:
+            self._envelopes[key] = envelope
+            while len(self._envelopes) > _KNOWN_ENVELOPES:
+                self._envelopes.popitem(last=False)
+        return envelope
+
+    def _known(self, key: str) -> Envelope | None:
+        with self._lock:
+            envelope = self._envelopes.get(key)
+            if envelope is not None:
+                self._envelopes.move_to_end(key)
+            return envelope
+
+
+def _check(key: str, plain: memoryview, digest: Digest) -> None:
+    hasher = new_hasher(digest.algorithm)
+    hasher.update(plain)
+    check_digest(key, hasher, digest)
+
+
+def _spool(stream: SealedStream, file: IO[bytes]) -> Digest:
+    hasher = new_hasher("blake3")
+    while data := stream.read(2**20):
+        hasher.update(data)
+        file.write(data)
+    return Digest("blake3", hasher.hexdigest())

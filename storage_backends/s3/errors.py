@@ -1,0 +1,79 @@
+"""Errors of an S3 server, of its SDK and of the connection, in the words of the storage contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from urllib3.exceptions import HTTPError
+
+from storage_backends.errors import (
+    BackendFull,
+    BackendUnavailable,
+    InvalidRange,
+    ObjectExists,
+    ObjectNotFound,
+    StorageError,
+)
+
+_FULL = frozenset(
+    {"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage"}
+)
+_REMEDIES = {
+    "NoSuchBucket": "make the bucket, or correct the option 'bucket'",
+    "AccessDenied": "check access_key and secret_key; they need GetObject, PutObject, DeleteObject and ListBucket",
+    "InvalidAccessKeyId": "correct the option 'access_key'",
+    "SignatureDoesNotMatch": "correct the option 'secret_key'",
+    "ExpiredToken": "renew the session credentials; files are read again when they change",
+    "InvalidToken": "renew the session credentials; files are read again when they change",
+    "RequestTimeTooSkewed": "set the clocks of this machine and of the store",
+    "AuthorizationHeaderMalformed": "correct the option 'region'",
+    "PermanentRedirect": "correct the options 'endpoint' and 'region'",
+}
+
+
+@contextmanager
+def translated(name: str, what: str) -> Iterator[None]:
+    """Let only StorageError out; `what` is the key or the operation."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except (MinioException, HTTPError, OSError, ValueError) as exc:
+        raise storage_error(exc, name, what) from exc
+
+
+def storage_error(error: Exception, name: str, what: str) -> StorageError:
+    """The contract's error for one of the SDK or of the connection."""
+    where = f"{name}: {what!r}"
+    match error:
+        case S3Error():
+            return _of_code(error.code or "", error.message or "", _status(error), where)
+        case ServerError():
+            return _of_code("", str(error), error.status_code, where)
+        case InvalidResponseError():
+            return BackendUnavailable(f"{where}: {error}"[:500])
+        case HTTPError() | OSError():
+            return BackendUnavailable(f"{where}: the connection failed: {error}")
+        case _:
+            return BackendUnavailable(f"{where}: {error}")
+
+
+def _of_code(code: str, message: str, status: int, where: str) -> StorageError:
+    told = f"{where}: the store says {code or status}: {message}"
+    if code in {"NoSuchKey", "NotFound"} or (status == HTTPStatus.NOT_FOUND and not code):
+        return ObjectNotFound(f"{where}: no such object")
+    if code == "InvalidRange" or status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        return InvalidRange(told)
+    if code == "PreconditionFailed" or status == HTTPStatus.PRECONDITION_FAILED:
+        return ObjectExists(f"{where} exists")
+    if code in _FULL or status == HTTPStatus.INSUFFICIENT_STORAGE:
+        return BackendFull(told)
+    remedy = _REMEDIES.get(code)
+    return BackendUnavailable(f"{told}; {remedy}" if remedy else told)
+
+
+def _status(error: S3Error) -> int:
+    return int(getattr(error.response, "status", 0) or 0)
