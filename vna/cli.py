@@ -16,6 +16,7 @@ from vna.cli_common import common as _common
 from vna.cli_common import load as _load
 from vna.cli_trash import trash
 from vna.config import Config
+from vna.config_storage import secret_options
 from vna.errors import ConfigError, VnaError
 
 EXIT_FAILURES = 1
@@ -128,6 +129,7 @@ def show(**options: object) -> None:
     tree["archive"]["pseudonym_secret"] = "***" if config.archive.pseudonym_secret else ""
     tree["web"]["users"] = dict.fromkeys(config.web.users, "***")
     tree["dimse"]["identity"]["users"] = dict.fromkeys(config.dimse.identity.users, "***")
+    tree["storage"]["options"] |= dict.fromkeys(secret_options(config.storage), "***")
     click.echo(orjson.dumps(tree, default=str, option=orjson.OPT_INDENT_2).decode())
 
 

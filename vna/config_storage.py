@@ -34,3 +34,13 @@ def check_storage(storage: StorageConfig) -> None:
         raise ConfigError(
             "storage.encryption: key_file, key_variable and key_command exclude each other: name one source of keys"
         )
+
+
+def secret_options(storage: StorageConfig) -> list[str]:
+    """The options whose values nobody should see; the files that hold such values are no secret."""
+    secret = ("secret", "token", "password")
+    return [
+        name
+        for name in storage.options
+        if any(word in name.lower() for word in secret) and not name.lower().endswith("_file")
+    ]

@@ -136,3 +136,16 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
     assert "anna" in result.output
     assert "salt" not in result.output
     assert "16 letters" not in result.output
+
+
+def test_no_secret_of_a_store_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "vna.toml"
+    path.write_text(
+        "[storage.options]\naccess_key = 'known'\nsecret_key = 'hush'\nsession_token = 'hush'\n"
+        "secret_key_file = '/run/secrets/s3'"
+    )
+    result = CliRunner().invoke(main, ["config", "show", "--config", str(path)])
+    assert result.exit_code == 0
+    assert "hush" not in result.output
+    assert "known" in result.output
+    assert "/run/secrets/s3" in result.output
