@@ -14,6 +14,8 @@ RUN /venv/bin/pip install --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-bookworm
 # What annotations are written in, beyond ASCII: Latin, Greek, Cyrillic, Hebrew, Arabic; Chinese and Japanese; Korean.
+# Fonts of whichever version Debian has now: a pinned one is gone from its mirrors with the next.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends fonts-dejavu-core fonts-droid-fallback fonts-nanum \
     && rm -rf /var/lib/apt/lists/*

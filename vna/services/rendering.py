@@ -127,11 +127,11 @@ class RenderService:
     def _rendered(self, found: FoundFrames, options: RenderOptions) -> bytes:
         header = self._header(found.instance)
         self._check(header, len(found.numbers), options)
-        syntax = self._frames.syntaxes(found)[0]
+        frames, syntax = self._read(found)
         return self._decoders.call(
             render_frames,
             header.of_frames(found.numbers),
-            self._read(found),
+            frames,
             syntax,
             options,
             found.numbers,
@@ -156,17 +156,18 @@ class RenderService:
                 f"({_FILM * settings.max_pixels} pixels): ask for fewer frames or a smaller viewport"
             )
 
-    def _read(self, found: FoundFrames) -> list[bytes]:
-        data, size = [], 0
+    def _read(self, found: FoundFrames) -> tuple[list[bytes], str]:
+        """The frames, and the transfer syntax that they are in."""
+        data, syntax, size = list[bytes](), "", 0
         for frame in self._frames.read_verified(found):
             data.append(frame.data)
-            size += len(frame.data)
+            syntax, size = frame.transfer_syntax_uid, size + len(frame.data)
             if size > self._settings.max_bytes:
                 raise Unsupported(
                     f"{len(found.numbers)} frames have more bytes than are rendered at once "
                     f"({self._settings.max_bytes}): ask for fewer frames"
                 )
-        return data
+        return data, syntax
 
     def _header(self, instance: StoredInstance) -> RelevantHeader:
         key = repr(instance.dataset_digest)
