@@ -24,6 +24,7 @@ from vna.index.kept_objects import KeptObjectIndex
 from vna.index.search import SearchIndex
 from vna.index.trash import TrashIndex
 from vna.index.upgrade import upgrade
+from vna.index.verification import VerificationIndex
 from vna.own_secret import own_secret
 from vna.services.anonymizing import AnonymizingService
 from vna.services.asked_commitment import AskedCommitmentService
@@ -39,10 +40,12 @@ from vna.services.piecewise import PiecewiseConversion
 from vna.services.pixels import PixelService
 from vna.services.query import QueryService
 from vna.services.rendering import RenderService, RenderSettings
+from vna.services.repair import RepairService
 from vna.services.retrieve import RetrieveService
 from vna.services.storage import ObjectStore
 from vna.services.store import StoreService
 from vna.services.trash import TrashService
+from vna.services.verification import VerificationService
 from vna.spool import Spool
 
 
@@ -63,6 +66,7 @@ class Archive:
     anonymizing: AnonymizingService
     metadata: MetadataService
     trash: TrashService
+    verification: VerificationService
     changes: ChangeService
     health: HealthService
     commitments: CommitmentService
@@ -128,9 +132,10 @@ def _assemble(
     piecewise = PiecewiseConversion(retrieve, decoders, max_bytes)
     delivery = DeliveryService(retrieve, pixels, piecewise)
     frames = FrameService(retrieve, pixels, decoders, max_bytes)
+    store = StoreService(index, objects, spool, audit, config.archive.issuer_of_patient_id)
     return Archive(
         config=config,
-        store=StoreService(index, objects, spool, audit, config.archive.issuer_of_patient_id),
+        store=store,
         query=QueryService(SearchIndex(database, config.archive.timezone), config.archive.timezone),
         retrieve=retrieve,
         decoders=decoders,
@@ -141,6 +146,9 @@ def _assemble(
         documents=DocumentService(retrieve, max_bytes),
         anonymizing=AnonymizingService(delivery, decoders, max_bytes, _pseudonym_secret(config)),
         metadata=MetadataService(index, retrieve, config.web.metadata_cache_bytes),
+        verification=VerificationService(
+            VerificationIndex(database), objects, RepairService(store, objects, spool)
+        ),
         trash=TrashService(TrashIndex(database), objects, config.trash.keep_days),
         changes=ChangeService(ChangeIndex(database)),
         health=HealthService(database, objects),

@@ -15,6 +15,7 @@ from vna import __version__
 from vna.cli_common import common as _common
 from vna.cli_common import load as _load
 from vna.cli_trash import trash
+from vna.cli_verify import verify
 from vna.config import Config
 from vna.config_storage import secret_options
 from vna.errors import ConfigError, VnaError
@@ -63,6 +64,7 @@ def serve(role: str, **options: object) -> None:
 
 
 main.add_command(trash)
+main.add_command(verify)
 
 
 @main.command("import")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import click
 
 from vna.config import Config, load_config
 from vna.logs import configure_logging
+from vna.model.identifiers import Origin
 
 
 def environment_of(options: Mapping[str, object]) -> dict[str, str]:
@@ -53,3 +56,12 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
     return click.option(
         "--config", type=click.Path(path_type=Path), help="TOML file; see config/vna.toml."
     )(command)
+
+
+def operator() -> Origin:
+    """Who gives the command."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run under a number that has no name
+        name = str(os.getuid())
+    return Origin("cli", name, correlation_id=secrets.token_hex(8))

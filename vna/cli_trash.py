@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import pwd
-import secrets
 import sys
 from collections.abc import Iterable
 from datetime import timedelta
@@ -14,9 +11,8 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from vna.cli_common import common, load
+from vna.cli_common import common, load, operator
 from vna.errors import NotFound
-from vna.model.identifiers import Origin
 
 if TYPE_CHECKING:
     from vna.model.trash import TrashEntry
@@ -57,7 +53,7 @@ def restore(entries: tuple[int, ...], **options: object) -> None:
     with build(config) as archive:
         for number in entries:
             try:
-                done = archive.trash.restore(number, _operator())
+                done = archive.trash.restore(number, operator())
             except NotFound as exc:
                 click.echo(f"vna: {exc}", err=True)
                 failed = True
@@ -86,20 +82,12 @@ def sweep(entries: tuple[int, ...], days: int | None, **options: object) -> None
     removed = failed = 0
     with build(config) as archive:
         for number in entries or (None,):
-            swept = archive.trash.sweep(_operator(), days, number)
+            swept = archive.trash.sweep(operator(), days, number)
             removed, failed = removed + swept.items, failed + swept.failed
     click.echo(f"{removed} removed for good")
     if failed:
         click.echo(f"vna: {failed} could not be removed now; the log says why", err=True)
     sys.exit(1 if failed else 0)
-
-
-def _operator() -> Origin:
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container may run under a number that has no name
-        name = str(os.getuid())
-    return Origin("cli", name, correlation_id=secrets.token_hex(8))
 
 
 def _lines(entries: Iterable[TrashEntry], keep_days: int, as_json: bool) -> Iterable[str]:

@@ -24,6 +24,7 @@ from vna.config_jobs import CommitmentConfig, JobsConfig
 from vna.config_storage import StorageConfig, check_storage
 from vna.config_trash import ChangesConfig, TrashConfig
 from vna.config_values import build, merge, read_environment
+from vna.config_verification import VerificationConfig
 from vna.config_web import WebConfig, check_web
 from vna.errors import ConfigError
 
@@ -44,6 +45,7 @@ __all__ = [
     "StorageConfig",
     "TlsConfig",
     "TrashConfig",
+    "VerificationConfig",
     "WebConfig",
     "check_exposure",
     "load_config",
@@ -112,6 +114,7 @@ class Config:
     jobs: JobsConfig = field(default_factory=JobsConfig)
     trash: TrashConfig = field(default_factory=TrashConfig)
     changes: ChangesConfig = field(default_factory=ChangesConfig)
+    verification: VerificationConfig = field(default_factory=VerificationConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     database: DatabaseConfig = field(default_factory=DatabaseConfig)
     spool: SpoolConfig = field(default_factory=SpoolConfig)
@@ -204,6 +207,7 @@ _MINIMUM: tuple[tuple[str, float, tuple[str, ...]], ...] = (
     ("jobs", 0, ("drain_timeout",)),
     ("trash", 0, ("keep_days",)),
     ("changes", 0, ("keep_days",)),
+    ("verification", 0, ("every_days", "rate")),
     ("decoding", 0, ("processes",)),
     ("decoding", 0.001, ("seconds", "idle_seconds")),
     ("decoding", 64 * 2**20, ("memory_bytes",)),

@@ -87,6 +87,13 @@ STORAGE_SECONDS = Histogram(
 STORAGE_BYTES = Counter(
     "vna_storage_bytes_total", "Bytes through the storage backend", ["backend", "operation"]
 )
+OBJECTS_VERIFIED = Counter(
+    "vna_objects_verified_total", "Objects compared with the index", ["kind"]
+)
+BYTES_VERIFIED = Counter("vna_verified_bytes_total", "Bytes of objects that were read for that")
+STORAGE_FAULTS = Counter(
+    "vna_storage_faults_total", "What verification found and did not repair", ["fault"]
+)
 STORAGE_ERRORS = Counter(
     "vna_storage_errors_total",
     "Failed calls of the storage backend",

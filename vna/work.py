@@ -25,10 +25,12 @@ from vna.index.job_worker import JobWorker, WorkerSettings
 from vna.index.jobs import JobQueue, NewJob, Payload
 from vna.index.metadata_documents import MetadataDocumentIndex
 from vna.index.trash import TrashIndex
+from vna.index.verification import VerificationIndex
 from vna.model.commitment import REPORT_JOB, CommitmentState, unknown_peer
 from vna.model.identifiers import Origin
 from vna.model.series import SETTLE_JOB
 from vna.model.trash import SWEEP_JOB
+from vna.model.verification import SCRUB_JOB
 from vna.parent import PARENT_VARIABLE, die_with_parent
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def run_worker(config: Config) -> int:
             {
                 REPORT_JOB: lambda payload: workshop.report_commitment(payload, stopping.is_set),
                 SWEEP_JOB: lambda _: workshop.sweep_trash(stopping.is_set),
+                SCRUB_JOB: lambda _: workshop.scrub(stopping.is_set),
                 SETTLE_JOB: lambda _: workshop.make_documents(stopping.is_set),
             },
             WorkerSettings(jobs.threads, jobs.stalled_after, jobs.drain_timeout),
@@ -118,6 +121,18 @@ class _Workshop:
         if swept.failed:
             raise Unavailable(f"{swept.failed} objects of the trash can't be removed now")
 
+    def scrub(self, should_stop: Callable[[], bool]) -> None:
+        """Go on with the comparison of everything that is stored with the index. Raises Unavailable."""
+        from vna.services.verification import HowToVerify
+
+        how = HowToVerify(
+            Origin("worker", correlation_id=secrets.token_hex(8)),
+            is_scheduled=True,
+            rate=self._config.verification.rate,
+            threads=1,
+        )
+        self._get_archive().verification.everything(how, should_stop=should_stop)
+
     def make_documents(self, should_stop: Callable[[], bool]) -> None:
         """Make the metadata documents of series that have come to rest. Raises Unavailable."""
         from vna.services.settling import SettlingService
@@ -154,6 +169,7 @@ class _Caretaker:
         self._changes = ChangeIndex(database)
         self._trash = TrashIndex(database)
         self._documents = MetadataDocumentIndex(database)
+        self._verification = VerificationIndex(database)
         self._tidied: float | None = None
 
     def look_after(self) -> None:
@@ -169,7 +185,18 @@ class _Caretaker:
             self._changes.forget(self._config.changes.keep_days)
         if self._trash.is_due(self._config.trash.keep_days):
             self._jobs.defer(NewJob(SWEEP_JOB))
+        self._scrub()
         self._tidied = now
+
+    def _scrub(self) -> None:
+        days = self._config.verification.every_days
+        if days and self._verification.is_due(days) and not self._is_under_way(SCRUB_JOB):
+            self._jobs.defer(NewJob(SCRUB_JOB))
+
+    def _is_under_way(self, job: str) -> bool:
+        return any(
+            row.name == job and row.state in {"todo", "doing"} for row in self._jobs.counts()
+        )
 
     def _settle(self) -> None:
         """Have the metadata documents made that are due; one job at a time makes all of them."""
@@ -178,9 +205,7 @@ class _Caretaker:
             return
         while self._documents.mark():
             pass
-        if self._documents.is_due(seconds) and not any(
-            row.name == SETTLE_JOB and row.state in {"todo", "doing"} for row in self._jobs.counts()
-        ):
+        if self._documents.is_due(seconds) and not self._is_under_way(SETTLE_JOB):
             self._jobs.defer(NewJob(SETTLE_JOB))
 
     def _resume(self) -> None:

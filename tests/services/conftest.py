@@ -16,16 +16,19 @@ from vna.index.database import Database
 from vna.index.instances import InstanceIndex
 from vna.index.search import SearchIndex
 from vna.index.trash import TrashIndex
+from vna.index.verification import VerificationIndex
 from vna.model.identifiers import Origin
 from vna.services.changes import ChangeService
 from vna.services.decoders import InProcess
 from vna.services.metadata import MetadataService
 from vna.services.pixels import PixelService
 from vna.services.query import QueryService
+from vna.services.repair import RepairService
 from vna.services.retrieve import RetrieveService
 from vna.services.storage import ObjectStore
 from vna.services.store import Expected, StoreOutcome, StoreService
 from vna.services.trash import TrashService
+from vna.services.verification import VerificationService
 from vna.spool import Spool
 
 ORIGIN = Origin("web", peer="tester", correlation_id="test")
@@ -45,6 +48,7 @@ class Bench:
     metadata: MetadataService
     trash: TrashService
     changes: ChangeService
+    verification: VerificationService
 
     def keep(self, data: bytes, expected: Expected | None = None) -> StoreOutcome:
         """Store `data` as a door would."""
@@ -60,17 +64,21 @@ def make_bench(database: Database, backend: StorageBackend, spool_directory: Pat
     objects = ObjectStore({backend.name: backend}, backend.name)
     spool = Spool(spool_directory, 64 * 1024)
     retrieve = RetrieveService(index, objects, audit)
+    store = StoreService(index, objects, spool, audit)
     return Bench(
         backend=backend,
         store_directory=spool_directory.parent / "store",
         index=index,
-        store=StoreService(index, objects, spool, audit),
+        store=store,
         query=QueryService(SearchIndex(database)),
         retrieve=retrieve,
         pixels=PixelService(retrieve, 2**24, InProcess()),
         trash=TrashService(TrashIndex(database), objects, 30),
         changes=ChangeService(ChangeIndex(database)),
         metadata=MetadataService(index, retrieve, 2**20),
+        verification=VerificationService(
+            VerificationIndex(database), objects, RepairService(store, objects, spool)
+        ),
     )
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
-from vna.cli_trash import _line, _operator, trash
+from vna.cli_common import operator
+from vna.cli_trash import _line, trash
 from vna.model.identifiers import InstanceUids, Origin
 from vna.model.trash import TrashEntry
 
@@ -30,7 +31,7 @@ def test_it_tells_that_a_sweep_has_begun() -> None:
 
 
 def test_who_works_on_the_command_line_is_named() -> None:
-    first, second = _operator(), _operator()
+    first, second = operator(), operator()
     assert first.door == "cli"
     assert first.peer
     assert first.correlation_id != second.correlation_id

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import StrEnum
 
 from storage_backends.base import (
     Digest,
     FileSpan,
+    ObjectInfo,
     ObjectReader,
     StorageBackend,
     SupportsAdopt,
@@ -55,6 +57,15 @@ def translate(error: StorageError) -> VnaError:
             return Corrupt(str(error))
         case _:
             return Unavailable(f"the storage does not answer: {error}")
+
+
+class Condition(StrEnum):
+    """How an object that the index names is found."""
+
+    INTACT = "intact"
+    MISSING = "missing"
+    CORRUPT = "corrupt"
+    UNREADABLE = "unreadable"
 
 
 class StoredReader(WrappedReader):
@@ -106,6 +117,44 @@ class ObjectStore:
                 location.key, start=location.offset + start, length=max(0, length)
             )
         return StoredReader(reader)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The backends, in the order of their names."""
+        return tuple(sorted(self._backends))
+
+    def scan(self, name: str, after: str = "") -> Iterator[ObjectInfo]:
+        """The objects of the backend `name` behind the key `after`, by key. Raises Unavailable."""
+        with storage_errors():
+            yield from self._backends[name].scan(after=after)
+
+    def examine(
+        self, location: Location, digest: Digest | None, pace: Callable[[int], object]
+    ) -> Condition:
+        """How the bytes of `location` are; without `digest` only whether as many as there should be are there.
+
+        `pace` is called with the bytes of each read.
+        """
+        hasher = None if digest is None else new_hasher(digest.algorithm)
+        try:
+            backend = self._backend(location)
+            if hasher is None or digest is None:
+                size = backend.stat(location.key).size
+                is_whole = size >= location.offset + location.length
+                return Condition.INTACT if is_whole else Condition.CORRUPT
+            with backend.open(
+                location.key, start=location.offset, length=location.length
+            ) as reader:
+                while chunk := reader.read(_CHUNK):
+                    hasher.update(chunk)
+                    pace(len(chunk))
+        except ObjectNotFound:
+            return Condition.MISSING
+        except (IntegrityError, InvalidRange):
+            return Condition.CORRUPT
+        except (StorageError, Unavailable):
+            return Condition.UNREADABLE
+        return Condition.INTACT if hasher.hexdigest() == digest.value else Condition.CORRUPT
 
     def is_intact(self, location: Location, digest: Digest) -> bool:
         """Whether the object is there and its bytes are those of `digest`. Raises Unavailable when it can't be read."""

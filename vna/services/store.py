@@ -80,6 +80,15 @@ class _Keeping:
         self.is_done = True
 
 
+class _Kept(_Keeping):
+    """An object that was durable before: there is nothing to do."""
+
+    __slots__ = ()
+
+    def run(self) -> None:
+        self.is_done = True
+
+
 class StoreService:
     """Blob first, index second, acknowledge last: what `store` returns is durable."""
 
@@ -124,7 +133,21 @@ class StoreService:
             meters.seconds.observe(time.perf_counter() - started)
         return stored
 
-    def _store(self, spooled: Spooled, origin: Origin, expected: Expected) -> StoreOutcome:
+    def adopt(self, spooled: Spooled, location: Location, origin: Origin) -> StoreOutcome:
+        """Register what lies at `location` already and no row names; `spooled` has the same bytes.
+
+        A duplicate is removed once the copy that is kept was read and found intact; where that is lost or damaged,
+        this object takes its place. Raises InvalidInstance, Unavailable.
+        """
+        return self._store(spooled, origin, Expected(), location)
+
+    def _store(
+        self,
+        spooled: Spooled,
+        origin: Origin,
+        expected: Expected,
+        kept_at: Location | None = None,
+    ) -> StoreOutcome:
         with spooled.buffer() as buffer:
             header = self._headers.read(
                 buffer,
@@ -134,9 +157,9 @@ class StoreService:
             )
         _check_expected(header, expected)
         self._check_index()
-        location = self._objects.place(new_object_key(), spooled.size)
+        location = kept_at or self._objects.place(new_object_key(), spooled.size)
         instance = _new_instance(header, spooled, location)
-        keeping = _Keeping(self._objects, spooled, location)
+        keeping = (_Keeping if kept_at is None else _Kept)(self._objects, spooled, location)
         registration, notes = self._registered(instance, origin, keeping)
         return StoreOutcome(
             outcome=registration.outcome,

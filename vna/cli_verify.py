@@ -1,0 +1,196 @@
+"""The command that compares index and storage."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+import orjson
+
+from vna.cli_common import common, load, operator
+from vna.model.verification import FAULTS, Fault, Finding, Run, Tally
+
+if TYPE_CHECKING:
+    from vna.bootstrap import Archive
+    from vna.services.verification import HowToVerify
+
+_EVERY = 60.0
+_MIB = 2**20
+
+
+@click.command()
+@common
+@click.option("--study", default="", help="Only the objects of this Study Instance UID.")
+@click.option("--sample", type=click.IntRange(1), help="Only so many objects, chosen at random.")
+@click.option("--quick", is_flag=True, help="Compare names and sizes; read no object.")
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Adopt objects that the index lacks; nothing is removed but what is kept twice and was read again.",
+)
+@click.option("--rate", type=click.IntRange(0), default=0, help="MiB a second at most; 0: all.")
+@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True)
+@click.option(
+    "--young",
+    type=click.IntRange(0),
+    default=86_400,
+    show_default=True,
+    help="Seconds in which an object without a row is left alone.",
+)
+@click.option(
+    "--report", is_flag=True, help="List the runs so far, the newest first; verify nothing."
+)
+@click.option("--json", "as_json", is_flag=True, help="A JSON document a finding, the totals last.")
+def verify(**options: object) -> None:
+    """Compare index and storage: every row its object, every object its row, every byte its digest.
+
+    The whole archive goes on where the last run was cut off. Exit code 0: no fault is left; 1: there are some, listed.
+    """
+    from vna.bootstrap import build
+    from vna.services.verification import HowToVerify
+
+    config, _ = load(options)
+    how = HowToVerify(
+        operator(),
+        is_deep=not options["quick"],
+        repairs=bool(options["repair"]),
+        rate=int(str(options["rate"])) * _MIB,
+        threads=int(str(options["threads"])),
+        young=float(str(options["young"])),
+    )
+    with build(config) as archive:
+        telling = _Telling(bool(options["as_json"]))
+        if options["report"]:
+            left = 0
+            telling.runs(archive.verification.index.runs())
+        elif options["study"] or options["sample"]:
+            left = _some(archive, how, telling, str(options["study"]), options["sample"])
+        else:
+            left = _everything(archive, how, telling)
+    sys.exit(1 if left else 0)
+
+
+def _some(archive: Archive, how: HowToVerify, telling: _Telling, study: str, sample: object) -> int:
+    index = archive.verification.index
+    rows = index.rows_of_study(study) if study else index.sample(int(str(sample)))
+    tally = archive.verification.rows(rows, how, telling.finding, telling.progress)
+    telling.end(tally.objects, tally.size, dict(tally.found), tally.left)
+    return tally.left
+
+
+def _everything(archive: Archive, how: HowToVerify, telling: _Telling) -> int:
+    with _stop_on_signals() as stopping:
+        run = archive.verification.everything(
+            how, telling.finding, lambda _, tally: telling.progress(tally), stopping.is_set
+        )
+    telling.end(run.objects, run.size, dict(telling.found), run.faults)
+    if run.ended_at is None:
+        click.echo("vna: stopped; the same command goes on from here", err=True)
+        return 1
+    return run.faults
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set: what was seen is remembered then."""
+    stopping = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stopping.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Telling:
+    """What a person, or a program, is told."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._began = time.monotonic()
+        self._is_terminal = sys.stderr.isatty()
+        self._told_at = self._began
+        self.found: dict[Fault, int] = {}
+
+    def finding(self, finding: Finding) -> None:
+        """A fault, as soon as it is found."""
+        self.found[finding.fault] = self.found.get(finding.fault, 0) + 1
+        click.echo(
+            orjson.dumps(dataclasses.asdict(finding)).decode() if self._as_json else _line(finding)
+        )
+
+    def progress(self, tally: Tally) -> None:
+        """Where the work is: often on a terminal, a line a minute elsewhere."""
+        now = time.monotonic()
+        if now - self._told_at < (0.5 if self._is_terminal else _EVERY):
+            return
+        self._told_at = now
+        rate = tally.size / _MIB / max(now - self._began, 1e-9)
+        text = f"{tally.objects} objects, {tally.size / 2**30:.1f} GiB, {rate:.0f} MiB/s"
+        click.echo(
+            f"\r{text}   " if self._is_terminal else text, err=True, nl=not self._is_terminal
+        )
+
+    def runs(self, runs: list[Run]) -> None:
+        """What was looked at, and when."""
+        for run in runs:
+            click.echo(
+                orjson.dumps(dataclasses.asdict(run)).decode() if self._as_json else _run_line(run)
+            )
+        if not runs and not self._as_json:
+            click.echo("nothing was verified so far")
+
+    def end(self, objects: int, size: int, found: dict[Fault, int], left: int) -> None:
+        """The totals."""
+        if self._is_terminal:
+            click.echo("", err=True)
+        if self._as_json:
+            counts = {fault.value: count for fault, count in found.items()}
+            total = {"objects": objects, "bytes": size, "found": counts, "left": left}
+            click.echo(orjson.dumps(total).decode())
+            return
+        click.echo(f"{objects} objects, {size / 2**30:.2f} GiB; {_summary(found, left)}")
+
+
+def _summary(found: dict[Fault, int], left: int) -> str:
+    if not found and not left:
+        return "index and storage agree"
+    counts = ", ".join(f"{count} {fault.value}" for fault, count in found.items())
+    return f"{counts or 'nothing new'}; {left} left"
+
+
+def _line(finding: Finding) -> str:
+    """One finding, as a person reads it."""
+    what = finding.uids.sop_instance_uid
+    parts = [
+        f"{finding.fault.value}: {finding.location.backend} {finding.location.key}",
+        f"({finding.owner} {what})" if what else "",
+        f"- {FAULTS[finding.fault]}",
+        f"[{finding.detail}]" if finding.detail else "",
+        f"-> {finding.repaired}" if finding.repaired else "",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _run_line(run: Run) -> str:
+    """One run, as a person reads it."""
+    ended = (
+        f"{run.ended_at:%Y-%m-%d %H:%M}"
+        if run.ended_at
+        else f"open at {run.backend} {run.position}"
+    )
+    kind = "every byte" if run.is_deep else "names and sizes"
+    return (
+        f"{run.began_at:%Y-%m-%d %H:%M} to {ended}: {kind} of {run.objects} objects, "
+        f"{run.size / 2**30:.2f} GiB; {run.faults} faults left"
+    )

@@ -1,0 +1,6 @@
+-- The newest verification of a kind that has not ended.
+SELECT id, began_at, ended_at, is_deep, backend, position, objects, size,
+    (SELECT count(*) FROM verification_finding f WHERE f.verification = v.id AND f.repaired = '')
+FROM verification v
+WHERE v.ended_at IS NULL AND v.is_deep = %(deep)s AND v.is_scheduled = %(scheduled)s
+ORDER BY v.id DESC LIMIT 1

@@ -1,0 +1,228 @@
+"""Whether every row has its object with the right bytes, and every object its row."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Self
+
+from storage_backends.base import ObjectInfo
+from vna import metrics
+from vna.index.verification import VerificationIndex
+from vna.model.identifiers import Origin
+from vna.model.instances import Location
+from vna.model.verification import Fault, Finding, KeptRow, Run, Tally
+from vna.services.merging import merged
+from vna.services.pace import Pace
+from vna.services.repair import RepairService
+from vna.services.storage import Condition, ObjectStore
+
+YOUNG = 86_400.0
+"""Seconds in which an object without a row may still get one: a store may be under way."""
+_REMEMBER_EVERY = 5.0
+_FAULT_OF = {
+    Condition.MISSING: Fault.MISSING,
+    Condition.CORRUPT: Fault.CORRUPT,
+    Condition.UNREADABLE: Fault.UNREADABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HowToVerify:
+    """`is_deep`: read all bytes, not only their number. `rate`: bytes a second, 0 for as fast as it goes.
+
+    `threads` read at once. `origin`: who repairs. `young`: seconds that an object may be without a row.
+    """
+
+    origin: Origin
+    is_deep: bool = True
+    is_scheduled: bool = False
+    repairs: bool = False
+    rate: int = 0
+    threads: int = 4
+    young: float = YOUNG
+
+
+@dataclass(slots=True)
+class _Checked:
+    """What came of one key."""
+
+    key: str
+    findings: list[Finding]
+    objects: int
+    size: int
+
+
+class VerificationService:
+    """Compares index and storage. Nothing is changed unless repairs are asked for. Everything raises Unavailable."""
+
+    def __init__(
+        self, index: VerificationIndex, objects: ObjectStore, repair: RepairService
+    ) -> None:
+        self.index = index
+        self._objects, self._repair = objects, repair
+
+    def rows(
+        self,
+        rows: Iterable[KeptRow],
+        how: HowToVerify,
+        on_finding: Callable[[Finding], object],
+        on_progress: Callable[[Tally], object] = lambda _: None,
+    ) -> Tally:
+        """Check the objects of some rows."""
+        tally = Tally()
+        pace = Pace(how.rate)
+        with _Reading(how.threads) as reading:
+            work = (partial(self._checked, row.location.key, [row], how, pace) for row in rows)
+            for checked in reading.results(work):
+                self._account(checked, tally, on_finding, how)
+                on_progress(tally)
+        return tally
+
+    def everything(
+        self,
+        how: HowToVerify,
+        on_finding: Callable[[Finding], object] = lambda _: None,
+        on_progress: Callable[[Run, Tally], object] = lambda *_: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Run:
+        """Go through all backends and rows by key, on from where the last run of this kind was cut off.
+
+        Ends early, to be gone on with, when `should_stop` says so. The run's totals are those of all its parts.
+        """
+        kind = {"is_deep": how.is_deep, "is_scheduled": how.is_scheduled}
+        run = self.index.open_run(**kind) or self.index.begin(**kind)
+        tally = Tally()
+        for name in self._objects.names:
+            if name < run.backend:
+                continue
+            after = run.position if name == run.backend else ""
+            run = replace(run, backend=name, position=after)
+            run = self._backend(run, how, (on_finding, on_progress), tally, should_stop)
+            if should_stop():
+                return self.index.run(run.run_id)
+        self.index.end(run)
+        return self.index.run(run.run_id)
+
+    def _backend(
+        self,
+        run: Run,
+        how: HowToVerify,
+        told: tuple[Callable[[Finding], object], Callable[[Run, Tally], object]],
+        tally: Tally,
+        should_stop: Callable[[], bool],
+    ) -> Run:
+        pace = Pace(how.rate, lambda delay: _sleep(delay, should_stop))
+        remembered, pending, seen = time.monotonic(), list[Finding](), Tally()
+        with _Reading(how.threads) as reading:
+            for checked in reading.results(self._work(run, how, pace, should_stop)):
+                pending += self._account(checked, tally, told[0], how)
+                seen.objects += checked.objects
+                seen.size += checked.size
+                run = replace(run, position=checked.key)
+                if time.monotonic() - remembered >= _REMEMBER_EVERY or len(pending) >= 100:
+                    self.index.advance(run, pending, seen.objects, seen.size)
+                    remembered, pending, seen = time.monotonic(), [], Tally()
+                told[1](run, tally)
+        self.index.advance(run, pending, seen.objects, seen.size)
+        return run
+
+    def _work(
+        self, run: Run, how: HowToVerify, pace: Pace, should_stop: Callable[[], bool]
+    ) -> Iterator[Callable[[], _Checked]]:
+        """A call for each key that is left of the backend; none any more when `should_stop` says so."""
+        objects = self._objects.scan(run.backend, run.position)
+        rows = self.index.rows(run.backend, run.position)
+        for key, found, named in merged(objects, rows):
+            if should_stop():
+                return
+            if named:
+                yield partial(self._checked, key, named, how, pace)
+            elif found is not None:
+                place = Location(run.backend, key, 0, found.size)
+                yield partial(self._unnamed, place, found, how)
+
+    def _checked(self, key: str, rows: list[KeptRow], how: HowToVerify, pace: Pace) -> _Checked:
+        findings = []
+        for row in rows:
+            condition = self._objects.examine(
+                row.location, row.digest if how.is_deep else None, pace
+            )
+            if condition is not Condition.INTACT and self._is_named(row):
+                findings.append(Finding(_FAULT_OF[condition], row.location, row.uids, row.owner))
+        return _Checked(key, findings, len(rows), sum(row.location.length for row in rows))
+
+    def _unnamed(self, place: Location, found: ObjectInfo, how: HowToVerify) -> _Checked:
+        is_young = time.time() - found.modified < how.young
+        checked = _Checked(place.key, [], 1, 0)
+        if is_young or self.index.rows_of_key(place.backend, place.key):
+            return checked
+        if self._objects.examine(place, None, lambda _: None) is Condition.INTACT:
+            checked.findings.append(self._repair.describe(place))
+        return checked
+
+    def _is_named(self, row: KeptRow) -> bool:
+        """Whether the row still names this object: it may have been deleted, or healed, meanwhile."""
+        return any(
+            now.location == row.location
+            for now in self.index.rows_of_key(row.location.backend, row.location.key)
+        )
+
+    def _account(
+        self,
+        checked: _Checked,
+        tally: Tally,
+        on_finding: Callable[[Finding], object],
+        how: HowToVerify,
+    ) -> list[Finding]:
+        """Count what came of a key, after its repair."""
+        findings = [
+            self._repair.repair(finding, how.origin) if how.repairs else finding
+            for finding in checked.findings
+        ]
+        tally.objects += checked.objects
+        tally.size += checked.size
+        metrics.OBJECTS_VERIFIED.labels("deep" if how.is_deep else "quick").inc(checked.objects)
+        if how.is_deep:
+            metrics.BYTES_VERIFIED.inc(checked.size)
+        for finding in findings:
+            tally.add(finding)
+            if not finding.repaired:
+                metrics.STORAGE_FAULTS.labels(finding.fault.value).inc()
+            on_finding(finding)
+        return findings
+
+
+def _sleep(seconds: float, should_stop: Callable[[], bool]) -> None:
+    """Sleep, but not on when the work is to end."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not should_stop():
+        time.sleep(min(left, 0.5))
+
+
+class _Reading:
+    """Some calls at once, their results in order."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, "verify")
+
+    def results(self, work: Iterable[Callable[[], _Checked]]) -> Iterator[_Checked]:
+        """What the calls give, in their order. Raises what they raise."""
+        waiting: deque[Future[_Checked]] = deque()
+        for call in work:
+            waiting.append(self._pool.submit(call))
+            if len(waiting) >= 4 * self._threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
