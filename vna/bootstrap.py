@@ -39,6 +39,7 @@ from vna.services.metadata import MetadataService
 from vna.services.piecewise import PiecewiseConversion
 from vna.services.pixels import PixelService
 from vna.services.query import QueryService
+from vna.services.rebuilding import RebuildService
 from vna.services.rendering import RenderService, RenderSettings
 from vna.services.repair import RepairService
 from vna.services.retrieve import RetrieveService
@@ -67,6 +68,7 @@ class Archive:
     metadata: MetadataService
     trash: TrashService
     verification: VerificationService
+    rebuilding: RebuildService
     changes: ChangeService
     health: HealthService
     commitments: CommitmentService
@@ -133,6 +135,7 @@ def _assemble(
     delivery = DeliveryService(retrieve, pixels, piecewise)
     frames = FrameService(retrieve, pixels, decoders, max_bytes)
     store = StoreService(index, objects, spool, audit, config.archive.issuer_of_patient_id)
+    named, repair = VerificationIndex(database), RepairService(store, objects, spool)
     return Archive(
         config=config,
         store=store,
@@ -146,9 +149,8 @@ def _assemble(
         documents=DocumentService(retrieve, max_bytes),
         anonymizing=AnonymizingService(delivery, decoders, max_bytes, _pseudonym_secret(config)),
         metadata=MetadataService(index, retrieve, config.web.metadata_cache_bytes),
-        verification=VerificationService(
-            VerificationIndex(database), objects, RepairService(store, objects, spool)
-        ),
+        verification=VerificationService(named, objects, repair),
+        rebuilding=RebuildService(named, objects, repair),
         trash=TrashService(TrashIndex(database), objects, config.trash.keep_days),
         changes=ChangeService(ChangeIndex(database)),
         health=HealthService(database, objects),

@@ -15,7 +15,7 @@ from vna import __version__
 from vna.cli_common import common as _common
 from vna.cli_common import load as _load
 from vna.cli_trash import trash
-from vna.cli_verify import verify
+from vna.cli_verify import rebuild, verify
 from vna.config import Config
 from vna.config_storage import secret_options
 from vna.errors import ConfigError, VnaError
@@ -101,6 +101,9 @@ def demo(**options: object) -> None:
 @main.group()
 def db() -> None:
     """The index's schema."""
+
+
+db.add_command(rebuild)
 
 
 @db.command()

@@ -1,4 +1,4 @@
-"""The command that compares index and storage."""
+"""The commands that compare index and storage, and make the one from the other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import click
 import orjson
 
 from vna.cli_common import common, load, operator
-from vna.model.verification import FAULTS, Fault, Finding, Run, Tally
+from vna.model.verification import FAULTS, Fault, Finding, Run
 
 if TYPE_CHECKING:
     from vna.bootstrap import Archive
@@ -77,10 +77,44 @@ def verify(**options: object) -> None:
     sys.exit(1 if left else 0)
 
 
+@click.command()
+@common
+@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="A JSON document at the end.")
+def rebuild(threads: int, as_json: bool, **options: object) -> None:
+    """Make the index anew from the objects alone; what it names already stays as it is.
+
+    What was cut off goes on when it is started again. Exit code 1: some objects are no DICOM or can't be read; they are
+    listed and stay.
+    """
+    from vna.bootstrap import build
+
+    config, _ = load(options)
+    telling = _Telling(as_json)
+    with build(config) as archive, _stop_on_signals() as stopping:
+        rebuilt = archive.rebuilding.rebuild(
+            operator(),
+            lambda place, reason: click.echo(f"not taken: {place.key}: {reason}", err=True),
+            lambda done: telling.progress(done.objects, done.size),
+            stopping.is_set,
+            threads,
+        )
+        counts = {outcome.value: count for outcome, count in rebuilt.outcomes.items()}
+        total = {"objects": rebuilt.objects, "bytes": rebuilt.size, **counts}
+        total["refused"] = rebuilt.refused
+    listed = ", ".join(f"{count} {name}" for name, count in total.items())
+    click.echo(orjson.dumps(total).decode() if as_json else listed)
+    if stopping.is_set():
+        click.echo("vna: stopped; the same command goes on from here", err=True)
+    sys.exit(1 if rebuilt.refused or stopping.is_set() else 0)
+
+
 def _some(archive: Archive, how: HowToVerify, telling: _Telling, study: str, sample: object) -> int:
     index = archive.verification.index
     rows = index.rows_of_study(study) if study else index.sample(int(str(sample)))
-    tally = archive.verification.rows(rows, how, telling.finding, telling.progress)
+    tally = archive.verification.rows(
+        rows, how, telling.finding, lambda seen: telling.progress(seen.objects, seen.size)
+    )
     telling.end(tally.objects, tally.size, dict(tally.found), tally.left)
     return tally.left
 
@@ -88,7 +122,10 @@ def _some(archive: Archive, how: HowToVerify, telling: _Telling, study: str, sam
 def _everything(archive: Archive, how: HowToVerify, telling: _Telling) -> int:
     with _stop_on_signals() as stopping:
         run = archive.verification.everything(
-            how, telling.finding, lambda _, tally: telling.progress(tally), stopping.is_set
+            how,
+            telling.finding,
+            lambda _, tally: telling.progress(tally.objects, tally.size),
+            stopping.is_set,
         )
     telling.end(run.objects, run.size, dict(telling.found), run.faults)
     if run.ended_at is None:
@@ -129,14 +166,14 @@ class _Telling:
             orjson.dumps(dataclasses.asdict(finding)).decode() if self._as_json else _line(finding)
         )
 
-    def progress(self, tally: Tally) -> None:
+    def progress(self, objects: int, size: int) -> None:
         """Where the work is: often on a terminal, a line a minute elsewhere."""
         now = time.monotonic()
         if now - self._told_at < (0.5 if self._is_terminal else _EVERY):
             return
         self._told_at = now
-        rate = tally.size / _MIB / max(now - self._began, 1e-9)
-        text = f"{tally.objects} objects, {tally.size / 2**30:.1f} GiB, {rate:.0f} MiB/s"
+        rate = size / _MIB / max(now - self._began, 1e-9)
+        text = f"{objects} objects, {size / 2**30:.1f} GiB, {rate:.0f} MiB/s"
         click.echo(
             f"\r{text}   " if self._is_terminal else text, err=True, nl=not self._is_terminal
         )

@@ -23,6 +23,7 @@ from vna.services.decoders import InProcess
 from vna.services.metadata import MetadataService
 from vna.services.pixels import PixelService
 from vna.services.query import QueryService
+from vna.services.rebuilding import RebuildService
 from vna.services.repair import RepairService
 from vna.services.retrieve import RetrieveService
 from vna.services.storage import ObjectStore
@@ -49,6 +50,7 @@ class Bench:
     trash: TrashService
     changes: ChangeService
     verification: VerificationService
+    rebuilding: RebuildService
 
     def keep(self, data: bytes, expected: Expected | None = None) -> StoreOutcome:
         """Store `data` as a door would."""
@@ -65,6 +67,7 @@ def make_bench(database: Database, backend: StorageBackend, spool_directory: Pat
     spool = Spool(spool_directory, 64 * 1024)
     retrieve = RetrieveService(index, objects, audit)
     store = StoreService(index, objects, spool, audit)
+    named, repair = VerificationIndex(database), RepairService(store, objects, spool)
     return Bench(
         backend=backend,
         store_directory=spool_directory.parent / "store",
@@ -76,9 +79,8 @@ def make_bench(database: Database, backend: StorageBackend, spool_directory: Pat
         trash=TrashService(TrashIndex(database), objects, 30),
         changes=ChangeService(ChangeIndex(database)),
         metadata=MetadataService(index, retrieve, 2**20),
-        verification=VerificationService(
-            VerificationIndex(database), objects, RepairService(store, objects, spool)
-        ),
+        verification=VerificationService(named, objects, repair),
+        rebuilding=RebuildService(named, objects, repair),
     )
 
 

@@ -13,7 +13,7 @@ from vna.model.identifiers import Origin
 from vna.model.instances import Location, Outcome
 from vna.model.verification import Fault, Finding
 from vna.services.storage import ObjectStore
-from vna.services.store import StoreService
+from vna.services.store import StoreOutcome, StoreService
 from vna.spool import Spool, Spooled
 
 log = logging.getLogger(__name__)
@@ -49,12 +49,16 @@ class RepairService:
         if finding.fault is not Fault.ORPHAN:
             return finding
         try:
-            with self._read(finding.location) as spooled:
-                outcome = self._store.adopt(spooled, finding.location, origin)
+            outcome = self.adopt(finding.location, origin, spares=False)
         except VnaError as exc:
             log.warning("not adopted: %s", exc, extra={"key": finding.location.key})
             return replace(finding, detail=str(exc))
         return replace(finding, repaired=_DONE[outcome.outcome])
+
+    def adopt(self, place: Location, origin: Origin, *, spares: bool) -> StoreOutcome:
+        """Register an object where it lies, see StoreService.adopt. Raises InvalidInstance, Corrupt."""
+        with self._read(place) as spooled:
+            return self._store.adopt(spooled, place, origin, spares=spares)
 
     @contextmanager
     def _read(self, place: Location) -> Iterator[Spooled]:

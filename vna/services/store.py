@@ -61,10 +61,12 @@ class _Meters:
 class _Keeping:
     """The one attempt to make an object durable, and what came of it."""
 
-    __slots__ = ("_location", "_objects", "_spooled", "error", "is_done")
+    __slots__ = ("_objects", "_spooled", "error", "is_done", "location")
+    removes = True
+    """Whether the object goes when it turns out to be a duplicate."""
 
     def __init__(self, objects: ObjectStore, spooled: Spooled, location: Location) -> None:
-        self._objects, self._spooled, self._location = objects, spooled, location
+        self._objects, self._spooled, self.location = objects, spooled, location
         self.is_done = False
         self.error: VnaError | None = None
 
@@ -73,7 +75,7 @@ class _Keeping:
         if self.is_done:
             return
         try:
-            self._objects.keep(self._spooled, self._location)
+            self._objects.keep(self._spooled, self.location)
         except VnaError as exc:
             self.error = exc
             raise
@@ -87,6 +89,13 @@ class _Kept(_Keeping):
 
     def run(self) -> None:
         self.is_done = True
+
+
+class _Spared(_Kept):
+    """The same, to be left where it is whatever comes of it."""
+
+    __slots__ = ()
+    removes = False
 
 
 class StoreService:
@@ -133,20 +142,23 @@ class StoreService:
             meters.seconds.observe(time.perf_counter() - started)
         return stored
 
-    def adopt(self, spooled: Spooled, location: Location, origin: Origin) -> StoreOutcome:
+    def adopt(
+        self, spooled: Spooled, location: Location, origin: Origin, *, spares: bool
+    ) -> StoreOutcome:
         """Register what lies at `location` already and no row names; `spooled` has the same bytes.
 
-        A duplicate is removed once the copy that is kept was read and found intact; where that is lost or damaged,
-        this object takes its place. Raises InvalidInstance, Unavailable.
+        Of a duplicate the copy that is kept is read: where it is lost or damaged, this object takes its place; else it
+        is removed, unless `spares`. Raises InvalidInstance, Unavailable.
         """
-        return self._store(spooled, origin, Expected(), location)
+        keeping = (_Spared if spares else _Kept)(self._objects, spooled, location)
+        return self._store(spooled, origin, Expected(), keeping)
 
     def _store(
         self,
         spooled: Spooled,
         origin: Origin,
         expected: Expected,
-        kept_at: Location | None = None,
+        keeping: _Keeping | None = None,
     ) -> StoreOutcome:
         with spooled.buffer() as buffer:
             header = self._headers.read(
@@ -157,9 +169,10 @@ class StoreService:
             )
         _check_expected(header, expected)
         self._check_index()
-        location = kept_at or self._objects.place(new_object_key(), spooled.size)
-        instance = _new_instance(header, spooled, location)
-        keeping = (_Keeping if kept_at is None else _Kept)(self._objects, spooled, location)
+        if keeping is None:
+            location = self._objects.place(new_object_key(), spooled.size)
+            keeping = _Keeping(self._objects, spooled, location)
+        instance = _new_instance(header, spooled, keeping.location)
         registration, notes = self._registered(instance, origin, keeping)
         return StoreOutcome(
             outcome=registration.outcome,
@@ -189,7 +202,8 @@ class StoreService:
                 continue
             if is_healed:
                 return registration, (*registration.notes, HEALED)
-            self._remove_duplicate(instance.location)
+            if keeping.removes:
+                self._remove_duplicate(instance.location)
             return registration, registration.notes
 
     def _meters_of(self, door: str, outcome: str) -> _Meters:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Self
 
 from storage_backends.base import ObjectInfo
 from vna import metrics
@@ -16,6 +13,7 @@ from vna.index.verification import VerificationIndex
 from vna.model.identifiers import Origin
 from vna.model.instances import Location
 from vna.model.verification import Fault, Finding, KeptRow, Run, Tally
+from vna.services.at_once import AtOnce
 from vna.services.merging import merged
 from vna.services.pace import Pace
 from vna.services.repair import RepairService
@@ -76,9 +74,9 @@ class VerificationService:
         """Check the objects of some rows."""
         tally = Tally()
         pace = Pace(how.rate)
-        with _Reading(how.threads) as reading:
+        with AtOnce(how.threads, "verify") as threads:
             work = (partial(self._checked, row.location.key, [row], how, pace) for row in rows)
-            for checked in reading.results(work):
+            for checked in threads.results(work):
                 self._account(checked, tally, on_finding, how)
                 on_progress(tally)
         return tally
@@ -118,8 +116,8 @@ class VerificationService:
     ) -> Run:
         pace = Pace(how.rate, lambda delay: _sleep(delay, should_stop))
         remembered, pending, seen = time.monotonic(), list[Finding](), Tally()
-        with _Reading(how.threads) as reading:
-            for checked in reading.results(self._work(run, how, pace, should_stop)):
+        with AtOnce(how.threads, "verify") as threads:
+            for checked in threads.results(self._work(run, how, pace, should_stop)):
                 pending += self._account(checked, tally, told[0], how)
                 seen.objects += checked.objects
                 seen.size += checked.size
@@ -202,27 +200,3 @@ def _sleep(seconds: float, should_stop: Callable[[], bool]) -> None:
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and not should_stop():
         time.sleep(min(left, 0.5))
-
-
-class _Reading:
-    """Some calls at once, their results in order."""
-
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, "verify")
-
-    def results(self, work: Iterable[Callable[[], _Checked]]) -> Iterator[_Checked]:
-        """What the calls give, in their order. Raises what they raise."""
-        waiting: deque[Future[_Checked]] = deque()
-        for call in work:
-            waiting.append(self._pool.submit(call))
-            if len(waiting) >= 4 * self._threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
