@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+from typing import BinaryIO
 
 from storage_backends.base import Digest
+from storage_backends.errors import IntegrityError
 
 
 class MemoryStream(io.RawIOBase):
@@ -73,6 +75,20 @@ class FileStream(io.RawIOBase):
 
     def tell(self) -> int:
         return self._position
+
+
+def read_exactly(key: str, source: BinaryIO, count: int) -> bytes | bytearray:
+    """`count` bytes of the source of object `key`. Raises IntegrityError when it ends before."""
+    data = source.read(count)
+    if len(data) == count:
+        return data
+    whole = bytearray(data)
+    while data and len(whole) < count:
+        data = source.read(count - len(whole))
+        whole += data
+    if len(whole) < count:
+        raise IntegrityError(f"object {key!r}: its source ended {count - len(whole)} bytes early")
+    return whole
 
 
 def _seek(offset: int, whence: int, position: int, size: int) -> int:

@@ -32,13 +32,12 @@ from storage_backends.encryption.keyring import Keyring
 from storage_backends.encryption.reader import OpeningReader
 from storage_backends.encryption.sealing import (
     SealedStream,
-    read_exactly,
     seal_in_memory,
     sealed_digest,
 )
 from storage_backends.errors import IntegrityError
 from storage_backends.probing import probe_with_object
-from storage_backends.streams import MemoryStream
+from storage_backends.streams import MemoryStream, read_exactly
 
 _IN_MEMORY = 4 * 2**20
 """Up to so many plain bytes are encrypted at once; more are encrypted twice, to know the digest of the result first."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from storage_backends.base import Digest
-from storage_backends.digests import BLAKE3, Buffer, Hasher, check_digest, new_hasher
+from storage_backends.digests import BLAKE3, Hasher, check_digest, new_hasher
 from storage_backends.encryption.envelope import CHUNK_BYTES, TAG_BYTES, Envelope, sealed_size
-from storage_backends.errors import IntegrityError
+from storage_backends.streams import read_exactly
 
 
 def seal_in_memory(header: bytes, envelope: Envelope, plain: memoryview) -> bytearray:
@@ -70,17 +70,3 @@ def _sealed_chunks(
         if not left:
             check_digest(key, hasher, digest)
         yield envelope.cipher.encrypt(envelope.nonce(number), chunk, None)
-
-
-def read_exactly(key: str, source: BinaryIO, count: int) -> Buffer:
-    """`count` bytes. Raises IntegrityError when the source ends before."""
-    data = source.read(count)
-    if len(data) == count:
-        return data
-    whole = bytearray(data)
-    while data and len(whole) < count:
-        data = source.read(count - len(whole))
-        whole += data
-    if len(whole) < count:
-        raise IntegrityError(f"object {key!r}: its source ended {count - len(whole)} bytes early")
-    return whole

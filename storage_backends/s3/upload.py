@@ -13,6 +13,7 @@ from storage_backends.digests import Hasher, check_digest, new_hasher
 from storage_backends.errors import IntegrityError, StorageError
 from storage_backends.s3.client import Body, Client
 from storage_backends.s3.errors import translated
+from storage_backends.streams import read_exactly
 
 _MIB = 2**20
 _MAX_PARTS = 10_000
@@ -94,24 +95,11 @@ def _outcome(backend: str, key: str, sent: Future[str]) -> str:
 def _read_pieces(key: str, source: BinaryIO, size: int, piece_bytes: int) -> Iterator[bytes]:
     left = size
     while True:
-        piece = _read(key, source, min(piece_bytes, left))
+        piece = bytes(read_exactly(key, source, min(piece_bytes, left)))
         left -= len(piece)
         yield piece
         if not left:
             return
-
-
-def _read(key: str, source: BinaryIO, count: int) -> bytes:
-    data = source.read(count)
-    if len(data) == count:
-        return data
-    whole = bytearray(data)
-    while data and len(whole) < count:
-        data = source.read(count - len(whole))
-        whole += data
-    if len(whole) < count:
-        raise IntegrityError(f"object {key!r}: its source ended {count - len(whole)} bytes early")
-    return bytes(whole)
 
 
 def _checked(key: str, digest: Digest, parts: Iterator[Body]) -> Iterator[Body]:

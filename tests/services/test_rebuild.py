@@ -79,10 +79,9 @@ def test_the_index_comes_back_as_it_was(
     assert (rebuilt.objects, rebuilt.refused, refused) == (count, 0, [])
     assert rebuilt.outcomes == {Outcome.STORED: count - 1, Outcome.CONFLICT: 1}
     after = rows(database)
-    if threads == 1:
+    assert after["location"] == before["location"]
+    if threads == 1:  # else who names a study, and which version is in conflict, may be another
         assert after == before
-    for table in ("patient", "series", "location"):
-        assert after[table] == before[table]
     assert sum(info.size for info in bench.backend.scan()) == rebuilt.size
 
 

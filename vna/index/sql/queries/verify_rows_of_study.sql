@@ -1,20 +1,8 @@
--- Rows that name objects of a study: of its instances, and of versions in conflict with them.
-SELECT CASE WHEN l.instance IS NOT NULL THEN 'instance' WHEN l.conflict IS NOT NULL THEN 'conflict' ELSE 'trash' END,
-    coalesce(s.study_instance_uid, c.study_instance_uid, w.study_instance_uid, ''),
-    coalesce(e.series_instance_uid, c.series_instance_uid, w.series_instance_uid, ''),
-    coalesce(i.sop_instance_uid, c.sop_instance_uid, t.sop_instance_uid),
-    l.backend, l.key, l."offset", l.length,
-    coalesce(i.object_digest, c.object_digest, (t.description ->> 'object_digest')::bytea)
-FROM (
-    SELECT l.* FROM location l JOIN instance i ON i.id = l.instance JOIN series e ON e.id = i.series
-        JOIN study s ON s.id = e.study WHERE s.study_instance_uid = %(study)s
-    UNION ALL
-    SELECT l.* FROM location l JOIN conflict c ON c.id = l.conflict WHERE c.study_instance_uid = %(study)s
-) AS l
-LEFT JOIN instance i ON i.id = l.instance
-LEFT JOIN series e ON e.id = i.series
-LEFT JOIN study s ON s.id = e.study
-LEFT JOIN conflict c ON c.id = l.conflict
-LEFT JOIN trash_item t ON t.id = l.trash_item
-LEFT JOIN trash w ON w.id = t.trash
-ORDER BY l.key, l."offset"
+-- Objects of a study: of its instances, and of versions in conflict with them.
+SELECT owner, study_instance_uid, series_instance_uid, sop_instance_uid, backend, key, "offset", length, object_digest
+FROM named_object
+WHERE instance = ANY(ARRAY(
+        SELECT i.id FROM instance i JOIN series e ON e.id = i.series JOIN study s ON s.id = e.study
+        WHERE s.study_instance_uid = %(study)s))
+    OR conflict = ANY(ARRAY(SELECT id FROM conflict WHERE study_instance_uid = %(study)s))
+ORDER BY key, "offset"

@@ -1,16 +1,5 @@
--- Some rows that name objects, from pages of the table that are chosen at random.
-SELECT CASE WHEN l.instance IS NOT NULL THEN 'instance' WHEN l.conflict IS NOT NULL THEN 'conflict' ELSE 'trash' END,
-    coalesce(s.study_instance_uid, c.study_instance_uid, w.study_instance_uid, ''),
-    coalesce(e.series_instance_uid, c.series_instance_uid, w.series_instance_uid, ''),
-    coalesce(i.sop_instance_uid, c.sop_instance_uid, t.sop_instance_uid),
-    l.backend, l.key, l."offset", l.length,
-    coalesce(i.object_digest, c.object_digest, (t.description ->> 'object_digest')::bytea)
-FROM (
-    SELECT * FROM location TABLESAMPLE SYSTEM (%(percent)s) ORDER BY random() LIMIT %(count)s
-) AS l
-LEFT JOIN instance i ON i.id = l.instance
-LEFT JOIN series e ON e.id = i.series
-LEFT JOIN study s ON s.id = e.study
-LEFT JOIN conflict c ON c.id = l.conflict
-LEFT JOIN trash_item t ON t.id = l.trash_item
-LEFT JOIN trash w ON w.id = t.trash
+-- Some objects that rows name, from pages of the table that are chosen at random.
+SELECT owner, study_instance_uid, series_instance_uid, sop_instance_uid, backend, key, "offset", length, object_digest
+FROM named_object
+WHERE (key, "offset", backend) IN (
+    SELECT key, "offset", backend FROM location TABLESAMPLE SYSTEM (%(percent)s) ORDER BY random() LIMIT %(count)s)
