@@ -38,6 +38,13 @@ def digest_of(data: Buffer, algorithm: str = BLAKE3) -> Digest:
     return Digest(algorithm, hasher.hexdigest())
 
 
+def check_bytes(key: str, data: Buffer, expected: Digest) -> None:
+    """Raise IntegrityError unless `data` has the digest that was announced."""
+    hasher = new_hasher(expected.algorithm)
+    hasher.update(data)
+    check_digest(key, hasher, expected)
+
+
 def check_digest(key: str, hasher: Hasher, expected: Digest) -> None:
     """Raise IntegrityError unless `hasher` has seen the bytes that `expected` announced."""
     found = hasher.hexdigest()

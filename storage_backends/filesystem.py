@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 
 from storage_backends.base import Digest, FileSpan, ObjectInfo, ObjectReader, resolve_range
 from storage_backends.beneath import open_below
-from storage_backends.digests import Hasher, check_digest, new_hasher
+from storage_backends.digests import Hasher, check_bytes, check_digest, new_hasher
 from storage_backends.direct import write_all
 from storage_backends.directories import DirectoryCache, make_root, rename_without_replacing
 from storage_backends.errors import (
@@ -24,6 +24,7 @@ from storage_backends.layout import open_directory, split_key, walk
 from storage_backends.oserrors import is_other_file_system, storage_error, translated
 from storage_backends.probing import probe_with_object
 from storage_backends.scratch import Scratch, ScratchFile
+from storage_backends.streams import check_length, in_memory, shows_memory
 
 INCOMING = ".incoming"
 _CHUNK = 2**20
@@ -234,21 +235,15 @@ class FileReader:
 
 def _fill(fd: int, key: str, source: BinaryIO, size: int, digest: Digest) -> None:
     """Write `size` bytes of `source` and check them; a buffer in memory is used where it lies."""
-    get_buffer = getattr(source, "getbuffer", None)
-    if get_buffer is None:
+    if not shows_memory(source):
         hasher = new_hasher(digest.algorithm)
         _copy(fd, key, source, size, hasher)
         check_digest(key, hasher, digest)
         return
-    position = source.tell()
-    with get_buffer() as view, view[position : position + size] as data:
-        _check_length(key, size, len(data))
-        if position or getattr(source, "vouched", None) != digest or len(view) != size:
-            hasher = new_hasher(digest.algorithm)
-            hasher.update(data)
-            check_digest(key, hasher, digest)
+    with in_memory(key, source, size, digest) as (data, is_vouched):
+        if not is_vouched:
+            check_bytes(key, data, digest)
         write_all(fd, data)
-    source.seek(position + size)
 
 
 def _copy(fd: int, key: str, source: BinaryIO, size: int, hasher: Hasher) -> None:
@@ -260,9 +255,4 @@ def _copy(fd: int, key: str, source: BinaryIO, size: int, hasher: Hasher) -> Non
         hasher.update(data)
         write_all(fd, memoryview(data), size - missing)
         missing -= len(data)
-    _check_length(key, size, size - missing)
-
-
-def _check_length(key: str, size: int, found: int) -> None:
-    if found != size:
-        raise IntegrityError(f"object {key!r}: {size} bytes announced, {found} came")
+    check_length(key, size, size - missing)

@@ -15,9 +15,10 @@ from storage_backends.base import (
     check_key,
     resolve_range,
 )
-from storage_backends.digests import check_digest, new_hasher
-from storage_backends.errors import IntegrityError, ObjectExists, ObjectNotFound
+from storage_backends.digests import check_bytes
+from storage_backends.errors import ObjectExists, ObjectNotFound
 from storage_backends.probing import probe_with_object
+from storage_backends.streams import read_announced
 
 
 class MemoryBackend:
@@ -31,10 +32,8 @@ class MemoryBackend:
     def put(self, key: str, source: BinaryIO, *, size: int, digest: Digest) -> ObjectInfo:
         """See StorageBackend.put."""
         check_key(key)
-        hasher = new_hasher(digest.algorithm)
-        data = _read(key, source, size)
-        hasher.update(data)
-        check_digest(key, hasher, digest)
+        data = read_announced(key, source, size)
+        check_bytes(key, data, digest)
         modified = time.time()
         with self._lock:
             if key in self._objects:
@@ -84,15 +83,3 @@ class MemoryBackend:
         if held is None:
             raise ObjectNotFound(f"{self.name}: no object {key!r}")
         return held
-
-
-def _read(key: str, source: BinaryIO, size: int) -> bytes:
-    parts: list[bytes] = []
-    missing = size
-    while missing:
-        part = source.read(missing)
-        if not part:
-            raise IntegrityError(f"object {key!r}: {size} bytes announced, {size - missing} came")
-        parts.append(part)
-        missing -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol, cast
 
-from storage_backends.base import Digest
+from storage_backends.base import Digest, ObjectReader
 from storage_backends.errors import IntegrityError
 
 
@@ -77,18 +79,57 @@ class FileStream(io.RawIOBase):
         return self._position
 
 
-def read_exactly(key: str, source: BinaryIO, count: int) -> bytes | bytearray:
-    """`count` bytes of the source of object `key`. Raises IntegrityError when it ends before."""
-    data = source.read(count)
-    if len(data) == count:
-        return data
-    whole = bytearray(data)
-    while data and len(whole) < count:
-        data = source.read(count - len(whole))
-        whole += data
-    if len(whole) < count:
-        raise IntegrityError(f"object {key!r}: its source ended {count - len(whole)} bytes early")
-    return whole
+class Readable(Protocol):
+    """What can be read, a socket or an object of a backend, perhaps less at a time than was asked for."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def read_exactly(source: Readable, size: int) -> bytes:
+    """The next `size` bytes, fewer only at the end of `source`."""
+    pieces = []
+    while size > 0 and (piece := source.read(size)):
+        pieces.append(piece)
+        size -= len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def read_announced(key: str, source: Readable, size: int) -> bytes:
+    """The `size` bytes that were announced for the object `key`. Raises IntegrityError when fewer come."""
+    data = read_exactly(source, size)
+    check_length(key, size, len(data))
+    return data
+
+
+def check_length(key: str, size: int, found: int) -> None:
+    """Raise IntegrityError unless as many bytes came for the object `key` as were announced."""
+    if found != size:
+        raise IntegrityError(f"object {key!r}: {size} bytes announced, {found} came")
+
+
+def shows_memory(source: object) -> bool:
+    """Whether `in_memory` has something to show."""
+    return hasattr(source, "getbuffer")
+
+
+@contextlib.contextmanager
+def in_memory(
+    key: str, source: BinaryIO, size: int, digest: Digest
+) -> Iterator[tuple[memoryview, bool]]:
+    """The next `size` bytes of a source that shows its memory, where they lie, and whether they are vouched
+    to have `digest`; see StorageBackend.put. After the block the source stands behind them. Raises IntegrityError.
+    """
+    start = source.tell()
+    with cast("MemoryStream", source).getbuffer() as whole, whole[start : start + size] as data:
+        check_length(key, size, len(data))
+        is_all = start == 0 and len(whole) == size
+        yield data, is_all and getattr(source, "vouched", None) == digest
+    source.seek(start + size)
+
+
+def empty_reader() -> ObjectReader:
+    """A reader without any bytes."""
+    return cast("ObjectReader", MemoryStream(memoryview(b"")))
 
 
 def _seek(offset: int, whence: int, position: int, size: int) -> int:

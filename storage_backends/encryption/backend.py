@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from storage_backends.base import (
     Digest,
@@ -17,7 +17,7 @@ from storage_backends.base import (
     check_key,
     resolve_range,
 )
-from storage_backends.digests import check_digest, digest_of, new_hasher
+from storage_backends.digests import check_bytes, digest_of
 from storage_backends.encryption.envelope import (
     CHUNK_BYTES,
     HEADER_BYTES,
@@ -37,14 +37,22 @@ from storage_backends.encryption.sealing import (
 )
 from storage_backends.errors import IntegrityError
 from storage_backends.probing import probe_with_object
-from storage_backends.streams import MemoryStream, read_exactly
+from storage_backends.streams import (
+    MemoryStream,
+    empty_reader,
+    in_memory,
+    read_announced,
+    read_exactly,
+    shows_memory,
+)
+from storage_backends.wrapping import WrappingBackend
 
 _IN_MEMORY = 4 * 2**20
 """Up to so many plain bytes are encrypted at once; more are encrypted twice, to know the digest of the result first."""
 _KNOWN_ENVELOPES = 1024
 
 
-class EncryptedBackend:
+class EncryptedBackend(WrappingBackend):
     """AES-256-GCM in chunks, a data key for each object, wrapped by a key of `keys`.
 
     Sizes are those of the plain bytes. A wrong key and any change of an object, also its exchange for another, is an
@@ -52,8 +60,8 @@ class EncryptedBackend:
     """
 
     def __init__(self, inner: StorageBackend, keys: Keyring) -> None:
-        self.name = inner.name
-        self._inner, self._keys = inner, keys
+        super().__init__(inner)
+        self._keys = keys
         self._lock = threading.Lock()
         self._envelopes: OrderedDict[str, Envelope] = OrderedDict()
 
@@ -114,34 +122,19 @@ class EncryptedBackend:
         """See StorageBackend.probe."""
         probe_with_object(self)
 
-    def close(self) -> None:
-        """See StorageBackend.close."""
-        self._inner.close()
-
     def _put_from_memory(
         self, key: str, source: BinaryIO, sealing: tuple[bytes, Envelope], digest: Digest
     ) -> ObjectInfo:
         header, envelope = sealing
-        show = getattr(source, "getbuffer", None)
-        if show is None:
-            plain = memoryview(read_exactly(key, source, envelope.size))
-            _check(key, plain, digest)
-            sealed = seal_in_memory(header, envelope, plain)
-        else:
-            start = source.tell()
-            with show() as view, view[start : start + envelope.size] as plain:
-                if len(plain) != envelope.size:
-                    raise IntegrityError(
-                        f"object {key!r}: {envelope.size} bytes announced, {len(plain)} came"
-                    )
-                if (
-                    start
-                    or len(view) != envelope.size
-                    or getattr(source, "vouched", None) != digest
-                ):
-                    _check(key, plain, digest)
+        if shows_memory(source):
+            with in_memory(key, source, envelope.size, digest) as (plain, is_vouched):
+                if not is_vouched:
+                    check_bytes(key, plain, digest)
                 sealed = seal_in_memory(header, envelope, plain)
-            source.seek(start + envelope.size)
+        else:
+            data = read_announced(key, source, envelope.size)
+            check_bytes(key, data, digest)
+            sealed = seal_in_memory(header, envelope, memoryview(data))
         made = digest_of(sealed)
         stream = cast("BinaryIO", MemoryStream(memoryview(sealed), vouched=made))
         return self._inner.put(key, stream, size=len(sealed), digest=made)
@@ -149,7 +142,7 @@ class EncryptedBackend:
     def _put_by_file(self, key: str, stream: SealedStream, size: int) -> ObjectInfo:
         """A source that can't be read twice is kept in a file, encrypted, until its digest is known."""
         with tempfile.TemporaryFile() as file:
-            sealed = _spool(stream, file)
+            sealed = sealed_digest(stream, file)
             file.seek(0)
             return self._inner.put(
                 key, cast("BinaryIO", file), size=sealed_size(size), digest=sealed
@@ -169,14 +162,11 @@ class EncryptedBackend:
         if envelope.size == 0:
             with reader:
                 reader.check_last()
-            return cast("ObjectReader", MemoryStream(memoryview(b"")))
+            return empty_reader()
         return reader
 
     def _envelope_of(self, key: str, reader: ObjectReader) -> Envelope:
-        header = b""
-        while len(header) < HEADER_BYTES and (data := reader.read(HEADER_BYTES - len(header))):
-            header += data
-        envelope = open_header(self.name, key, header, self._keys)
+        envelope = open_header(self.name, key, read_exactly(reader, HEADER_BYTES), self._keys)
         with self._lock:
             self._envelopes[key] = envelope
             while len(self._envelopes) > _KNOWN_ENVELOPES:
@@ -189,17 +179,3 @@ class EncryptedBackend:
             if envelope is not None:
                 self._envelopes.move_to_end(key)
             return envelope
-
-
-def _check(key: str, plain: memoryview, digest: Digest) -> None:
-    hasher = new_hasher(digest.algorithm)
-    hasher.update(plain)
-    check_digest(key, hasher, digest)
-
-
-def _spool(stream: SealedStream, file: IO[bytes]) -> Digest:
-    hasher = new_hasher("blake3")
-    while data := stream.read(2**20):
-        hasher.update(data)
-        file.write(data)
-    return Digest("blake3", hasher.hexdigest())

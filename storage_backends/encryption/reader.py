@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from cryptography.exceptions import InvalidTag
 
 from storage_backends.base import ObjectReader
 from storage_backends.encryption.envelope import CHUNK_BYTES, SEALED_BYTES, TAG_BYTES, Envelope
 from storage_backends.errors import IntegrityError
+from storage_backends.streams import read_exactly
+from storage_backends.wrapping import WrappedReader
 
 _MAX_CHUNKS = 16
 
 
-class OpeningReader:
+class OpeningReader(WrappedReader):
     """The plain bytes from `start` to `end`; `inner` stands at the chunk in which they begin."""
 
     def __init__(
         self, where: str, inner: ObjectReader, envelope: Envelope, start: int, end: int
     ) -> None:
-        self._where, self._inner, self._envelope = where, inner, envelope
+        super().__init__(inner)
+        self._where, self._envelope = where, envelope
         self._chunk, self._skip = divmod(start, CHUNK_BYTES)
         self._position, self._end = start, end
         self._held = memoryview(b"")
@@ -48,7 +49,7 @@ class OpeningReader:
     def close(self) -> None:
         """Close the inner reader; a second call does nothing."""
         self._is_closed = True
-        self._inner.close()
+        super().close()
 
     def _next_chunks(self, wanted: int) -> memoryview:
         """The plain bytes of as many chunks as `wanted` bytes need, a few at most."""
@@ -75,19 +76,7 @@ class OpeningReader:
             ) from exc
 
     def _fetch(self, count: int) -> memoryview:
-        data = self._inner.read(count)
+        data = read_exactly(self._inner, count)
         if len(data) != count:
-            whole = bytearray(data)
-            while data and len(whole) < count:
-                data = self._inner.read(count - len(whole))
-                whole += data
-            if len(whole) != count:
-                raise IntegrityError(f"{self._where}: the encrypted object was cut short")
-            return memoryview(whole)
+            raise IntegrityError(f"{self._where}: the encrypted object was cut short")
         return memoryview(data)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from storage_backends.base import Digest
 from storage_backends.digests import BLAKE3, Hasher, check_digest, new_hasher
 from storage_backends.encryption.envelope import CHUNK_BYTES, TAG_BYTES, Envelope, sealed_size
-from storage_backends.streams import read_exactly
+from storage_backends.streams import read_announced
 
 
 def seal_in_memory(header: bytes, envelope: Envelope, plain: memoryview) -> bytearray:
@@ -50,11 +50,13 @@ class SealedStream:
         return False
 
 
-def sealed_digest(stream: SealedStream) -> Digest:
-    """The digest of all that is left of a stream."""
+def sealed_digest(stream: SealedStream, copy: IO[bytes] | None = None) -> Digest:
+    """The digest of all that is left of a stream; `copy` gets the bytes, too."""
     hasher: Hasher = new_hasher(BLAKE3)
     while data := stream.read(CHUNK_BYTES + TAG_BYTES):
         hasher.update(data)
+        if copy is not None:
+            copy.write(data)
     return Digest(BLAKE3, hasher.hexdigest())
 
 
@@ -64,7 +66,7 @@ def _sealed_chunks(
     hasher: Hasher = new_hasher(digest.algorithm)
     left = envelope.size
     for number in range(envelope.chunks):
-        chunk = read_exactly(key, source, min(CHUNK_BYTES, left))
+        chunk = read_announced(key, source, min(CHUNK_BYTES, left))
         left -= len(chunk)
         hasher.update(chunk)
         if not left:

@@ -31,8 +31,9 @@ from storage_backends.s3.client import Client
 from storage_backends.s3.conditions import KeyLocks, refuses_taken_names
 from storage_backends.s3.errors import translated
 from storage_backends.s3.options import S3Options
-from storage_backends.s3.reader import EmptyReader, ResponseReader, bytes_due
+from storage_backends.s3.reader import ResponseReader, bytes_due
 from storage_backends.s3.upload import MultipartUpload, part_bytes_for, pieces
+from storage_backends.streams import empty_reader
 
 _PREFIX = re.compile(r"(?:[a-z0-9][a-z0-9_.-]*/)*(?:[a-z0-9][a-z0-9_.-]*)?")
 
@@ -84,7 +85,7 @@ class S3Backend:
         name = self._name(key)
         if start < 0 or (length is not None and length <= 0):
             resolve_range(key, self.stat(key).size, start, length)
-            return EmptyReader()
+            return empty_reader()
         try:
             with translated(self.name, key):
                 response = self._get(name, start, length)
@@ -92,7 +93,7 @@ class S3Backend:
             _, count = resolve_range(key, self.stat(key).size, start, length)
             if count:
                 raise
-            return EmptyReader()
+            return empty_reader()
         try:
             count = bytes_due(response, f"{self.name}: {key!r}", start, length)
         except BaseException:

@@ -65,24 +65,6 @@ class ResponseReader:
         self.close()
 
 
-class EmptyReader:
-    """No bytes at all."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Always b""."""
-        del size
-        return b""
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-
 def bytes_due(response: BaseHTTPResponse, where: str, start: int, length: int | None) -> int:
     """How many bytes an answer will bring, checked to be those asked for. Raises BackendUnavailable.
 

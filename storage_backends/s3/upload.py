@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 from storage_backends.base import Digest
 from storage_backends.digests import Hasher, check_digest, new_hasher
-from storage_backends.errors import IntegrityError, StorageError
+from storage_backends.errors import StorageError
 from storage_backends.s3.client import Body, Client
 from storage_backends.s3.errors import translated
-from storage_backends.streams import read_exactly
+from storage_backends.streams import in_memory, read_announced, shows_memory
 
 _MIB = 2**20
 _MAX_PARTS = 10_000
@@ -27,18 +27,12 @@ def pieces(
 
     A source that shows its memory is not copied. Raises IntegrityError.
     """
-    show = getattr(source, "getbuffer", None)
-    if show is None:
+    if not shows_memory(source):
         yield _checked(key, digest, _read_pieces(key, source, size, piece_bytes))
         return
-    start = source.tell()
-    with show() as view, view[start : start + size] as data:
-        if len(data) != size:
-            raise IntegrityError(f"object {key!r}: {size} bytes announced, {len(data)} came")
+    with in_memory(key, source, size, digest) as (data, is_vouched):
         cut = (data[at : at + piece_bytes] for at in range(0, max(size, 1), piece_bytes))
-        is_vouched = start == 0 and len(view) == size and getattr(source, "vouched", None) == digest
         yield cut if is_vouched else _checked(key, digest, cut)
-    source.seek(start + size)
 
 
 def part_bytes_for(size: int, part_bytes: int) -> int:
@@ -95,7 +89,7 @@ def _outcome(backend: str, key: str, sent: Future[str]) -> str:
 def _read_pieces(key: str, source: BinaryIO, size: int, piece_bytes: int) -> Iterator[bytes]:
     left = size
     while True:
-        piece = bytes(read_exactly(key, source, min(piece_bytes, left)))
+        piece = read_announced(key, source, min(piece_bytes, left))
         left -= len(piece)
         yield piece
         if not left:

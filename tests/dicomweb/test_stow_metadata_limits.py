@@ -9,7 +9,6 @@ import pytest
 from flask.testing import FlaskClient
 
 from dicomweb import stow_metadata
-from tests import samples
 from tests.dicomweb.conftest import Archive
 from tests.dicomweb.metadata_requests import (
     FAILED,
@@ -30,18 +29,6 @@ from tests.dicomweb.metadata_requests import (
 )
 from tests.dicomweb.multiparts import problem
 from vna.config import WebConfig
-
-
-@pytest.mark.parametrize("kind", [JSON, XML])
-def test_metadata_alone(client: FlaskClient, archive: Archive, kind: str) -> None:
-    attributes = metadata()
-    found = keep(client, attributes, kind=kind)
-    assert found.file_meta.TransferSyntaxUID == samples.EXPLICIT
-    assert found.file_meta.MediaStorageSOPInstanceUID == attributes["00080018"]["Value"][0]  # type: ignore[index]
-    assert found.PatientName == "Dö^Jane"
-    found.pop("SpecificCharacterSet")
-    assert found.to_json_dict() == attributes
-    assert archive.spooled() == []
 
 
 @pytest.mark.parametrize("header", ["Content-Transfer-Encoding", "Content-Encoding"])

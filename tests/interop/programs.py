@@ -24,6 +24,17 @@ from vna.config import DestinationConfig
 
 BIN = Path("/usr/bin")
 """Where Debian puts programs; pynetdicom installs others of the same names."""
+SAMPLES = (
+    "CT_small.dcm",
+    "MR_small.dcm",
+    "JPEG2000.dcm",
+    "JPEG-lossy.dcm",
+    "SC_rgb_rle_2frame.dcm",
+    "rtplan.dcm",
+    "test-SR.dcm",
+    "ExplVR_BigEnd.dcm",
+)
+"""Of several kinds and syntaxes; pydicom itself brings them, nothing is downloaded."""
 DEADLINE = 240.0
 """Seconds that a program may take on a busy machine."""
 PADDING = 0xFFFCFFFC

@@ -19,6 +19,7 @@ from pydicom.data import get_testdata_file
 from storage_backends.filesystem import FilesystemBackend
 from tests import samples
 from tests.e2e.process import free_port
+from tests.interop.programs import SAMPLES
 from tests.scp.site import LOOPBACK, Site, open_site
 from vna.config import DestinationConfig
 from vna.index.database import Database
@@ -36,18 +37,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 DEADLINE = 120
-FILES = (
-    "CT_small.dcm",
-    "MR_small.dcm",
-    "JPEG2000.dcm",
-    "JPEG-lossy.dcm",
-    "SC_rgb_rle_2frame.dcm",
-    "rtplan.dcm",
-    "test-SR.dcm",
-    "ExplVR_BigEnd.dcm",
-    "image_dfl.dcm",
-)
-"""What pydicom itself brings: no download."""
+FILES = (*SAMPLES, "image_dfl.dcm")
 
 
 @pytest.fixture

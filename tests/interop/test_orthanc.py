@@ -12,6 +12,7 @@ from tests.e2e import client
 from tests.interop import orthanc_rest
 from tests.interop.orthanc_rest import NAME, VNA, Orthanc
 from tests.interop.programs import (
+    SAMPLES,
     differences,
     found,
     keep,
@@ -25,21 +26,7 @@ from vna.dimse import scu
 from vna.services.retrieve import read_fully
 
 pytestmark = orthanc_rest.NEEDED
-FILES = tuple(
-    map(
-        sample,
-        (
-            "CT_small.dcm",
-            "MR_small.dcm",
-            "JPEG2000.dcm",
-            "JPEG-lossy.dcm",
-            "SC_rgb_rle_2frame.dcm",
-            "rtplan.dcm",
-            "test-SR.dcm",
-            "ExplVR_BigEnd.dcm",
-        ),
-    )
-)
+FILES = tuple(map(sample, SAMPLES))
 PLAIN = tuple(map(sample, ("CT_small.dcm", "MR_small.dcm", "rtplan.dcm", "test-SR.dcm")))
 """What its C-GET SCP sends: images in their compressed syntaxes it does not."""
 STUDY_FIND = "1.2.840.10008.5.1.4.1.2.2.1"

@@ -16,7 +16,7 @@ from tests.dicomweb.multiparts import stow_body
 from tests.dicomweb.servers import Server, gunicorn
 from tests.interop import orthanc_rest
 from tests.interop.orthanc_rest import Orthanc
-from tests.interop.programs import differences, found, read, sample
+from tests.interop.programs import SAMPLES, differences, found, read, sample
 from tests.peers.orthanc import DICOMWEB_PLUGIN
 from vna.index.database import Database
 
@@ -28,21 +28,7 @@ pytestmark = [
         reason="to be installed, as root: apt-get install orthanc-dicomweb",
     ),
 ]
-FILES = tuple(
-    map(
-        sample,
-        (
-            "CT_small.dcm",
-            "MR_small.dcm",
-            "JPEG2000.dcm",
-            "JPEG-lossy.dcm",
-            "SC_rgb_rle_2frame.dcm",
-            "rtplan.dcm",
-            "test-SR.dcm",
-            "ExplVR_BigEnd.dcm",
-        ),
-    )
-)
+FILES = tuple(map(sample, SAMPLES))
 US = "vna"
 
 

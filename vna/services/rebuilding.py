@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import takewhile
 
-from storage_backends.base import ObjectInfo
 from vna.errors import Corrupt, InvalidInstance
 from vna.index.verification import VerificationIndex
 from vna.model.identifiers import Origin
@@ -73,7 +72,6 @@ class RebuildService:
 
     def _unnamed(self) -> Iterator[Location]:
         for name in self._objects.names:
-            found: ObjectInfo | None
             for key, found, rows in merged(self._objects.scan(name), self._index.rows(name)):
                 if found is not None and not rows:
                     yield Location(name, key, 0, found.size)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, cast
 
 from storage_backends.base import FileSpan, ObjectReader, span_of
+from storage_backends.streams import read_exactly
 from storage_backends.wrapping import WrappedReader
 from vna import metrics
 from vna.audit import AuditAction, AuditEvent, AuditLog
@@ -238,15 +239,6 @@ class PrefixedReader(WrappedReader):
         if size < 0:
             return self._prefix.read() + self._inner.read()
         return self._prefix.read(size) or self._inner.read(size)
-
-
-def read_exactly(reader: ObjectReader, size: int) -> bytes:
-    """The next `size` bytes of `reader`, fewer only at its end."""
-    pieces = []
-    while size > 0 and (piece := reader.read(size)):
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)
 
 
 def read_fully(reader: ObjectReader) -> bytes:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from vna.interrupts import check_interrupt
+from vna.services.at_once import AtOnce
 
 AT_ONCE = 8
 GROUP = 16
@@ -31,23 +31,10 @@ def several(
             check_interrupt()
             yield work(item)
         return
-    with ThreadPoolExecutor(at_once, "several") as pool:
-        waiting: deque[Future[list[R]]] = deque()
-        try:
-            for group in _groups(items, size):
-                waiting.append(pool.submit(_all, work, group))
-                if len(waiting) > at_once:
-                    yield from _next(waiting)
-            while waiting:
-                yield from _next(waiting)
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _next(waiting: deque[Future[list[R]]]) -> list[R]:
-    check_interrupt()
-    return waiting.popleft().result()
+    with AtOnce(at_once, "several", ahead=at_once + 1) as threads:
+        groups = (partial(_all, work, group) for group in _groups(items, size))
+        for found in threads.results(groups):
+            yield from found
 
 
 def _all(work: Callable[[T], R], group: Sequence[T]) -> list[R]:
