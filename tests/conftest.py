@@ -22,6 +22,8 @@ _TEMPLATE = "template_vna"
 # Nothing of a test survives the machine: the server may forget to sync.
 _FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 _CLEAN = """
+    DELETE FROM migration_attempt; DELETE FROM migration_instance; DELETE FROM migration_study;
+    DELETE FROM campaign;
     DELETE FROM location; DELETE FROM trash_item; DELETE FROM trash; DELETE FROM change;
     DELETE FROM change_waiting; DELETE FROM conflict; DELETE FROM instance; DELETE FROM series;
     DELETE FROM study; DELETE FROM patient; DELETE FROM audit; DELETE FROM commitment;

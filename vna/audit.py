@@ -26,6 +26,7 @@ class AuditAction(StrEnum):
     COMMITMENT_PARKED = "commitment.parked"
     ASSOCIATION_IDENTIFIED = "association.identified"
     ASSOCIATION_REJECTED = "association.rejected"
+    MIGRATION_CHANGED = "migration.changed"
     ARCHIVE_STARTED = "archive.started"
 
 

@@ -14,6 +14,7 @@ import orjson
 from vna import __version__
 from vna.cli_common import common as _common
 from vna.cli_common import load as _load
+from vna.cli_migrate import migrate
 from vna.cli_trash import trash
 from vna.cli_verify import rebuild, verify
 from vna.config import Config
@@ -64,6 +65,7 @@ def serve(role: str, **options: object) -> None:
 
 
 main.add_command(trash)
+main.add_command(migrate)
 main.add_command(verify)
 
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 import orjson
 
-from vna.cli_common import common, load, operator
+from vna.cli_common import common, load, operator, stop_on_signals
 from vna.model.verification import FAULTS, Fault, Finding, Run
 
 if TYPE_CHECKING:
@@ -91,7 +87,7 @@ def rebuild(threads: int, as_json: bool, **options: object) -> None:
 
     config, _ = load(options)
     telling = _Telling(as_json)
-    with build(config) as archive, _stop_on_signals() as stopping:
+    with build(config) as archive, stop_on_signals() as stopping:
         rebuilt = archive.rebuilding.rebuild(
             operator(),
             lambda place, reason: click.echo(f"not taken: {place.key}: {reason}", err=True),
@@ -120,7 +116,7 @@ def _some(archive: Archive, how: HowToVerify, telling: _Telling, study: str, sam
 
 
 def _everything(archive: Archive, how: HowToVerify, telling: _Telling) -> int:
-    with _stop_on_signals() as stopping:
+    with stop_on_signals() as stopping:
         run = archive.verification.everything(
             how,
             telling.finding,
@@ -132,21 +128,6 @@ def _everything(archive: Archive, how: HowToVerify, telling: _Telling) -> int:
         click.echo("vna: stopped; the same command goes on from here", err=True)
         return 1
     return run.faults
-
-
-@contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set: what was seen is remembered then."""
-    stopping = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: stopping.set())
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield stopping
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Telling:

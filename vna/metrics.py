@@ -78,6 +78,16 @@ RENDERED_IMAGES = Counter(
     "Images and films that were shown, by media type and where they came from",
     ["media_type", "source"],
 )
+MIGRATED_STUDIES = Counter(
+    "vna_migrated_studies_total",
+    "Studies that a worker let go of, by campaign and state",
+    ["campaign", "state"],
+)
+MIGRATED_INSTANCES = Counter(
+    "vna_migrated_instances_total",
+    "Instances that were judged, by campaign and state",
+    ["campaign", "state"],
+)
 STORAGE_SECONDS = Histogram(
     "vna_storage_seconds",
     "Calls of the storage backend",

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Self
 from vna.bootstrap_database import open_database
 from vna.config import Config
 from vna.config_web import studies_url
-from vna.errors import Unavailable
+from vna.errors import Unavailable, VnaError
+from vna.index.campaigns import CampaignIndex
 from vna.index.changes import ChangeIndex
 from vna.index.commitments import CommitmentIndex
 from vna.index.database import Database
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TIDY_EVERY = 3600.0
+_LOOK_FOR_CAMPAIGNS = 1.0
 
 
 def run_worker(config: Config) -> int:
@@ -70,8 +72,27 @@ def run_worker(config: Config) -> int:
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN if PARENT_VARIABLE in os.environ else stop)
+        migrating = threading.Thread(
+            target=_migrate, args=(database, workshop, stopping), name="migrations", daemon=True
+        )
+        migrating.start()
         worker.run()
+        stopping.set()
+        migrating.join(jobs.drain_timeout)
     return 0
+
+
+def _migrate(database: Database, workshop: _Workshop, stopping: threading.Event) -> None:
+    """Work on the campaigns that run; what that needs is loaded with the first of them."""
+    campaigns = CampaignIndex(database)
+    while not stopping.wait(_LOOK_FOR_CAMPAIGNS):
+        try:
+            if campaigns.running():
+                workshop.migrate(campaigns, stopping)
+        except VnaError as exc:
+            log.warning("no migrations now: %s", exc)
+        except Exception:
+            log.exception("the work on migrations failed in an unforeseen way")
 
 
 def _limit_drain(seconds: float) -> None:
@@ -132,6 +153,15 @@ class _Workshop:
             threads=1,
         )
         self._get_archive().verification.everything(how, should_stop=should_stop)
+
+    def migrate(self, campaigns: CampaignIndex, stopping: threading.Event) -> None:
+        """Work on all campaigns that run, until none does. Raises ConfigError, Unavailable."""
+        from vna.bootstrap_migration import opener_of, tools_of
+        from vna.migration.workers import MigrationWorkers
+
+        archive = self._get_archive()
+        workers = MigrationWorkers(campaigns, lambda: tools_of(archive), opener_of(archive))
+        workers.run(stopping, until_done=True)
 
     def make_documents(self, should_stop: Callable[[], bool]) -> None:
         """Make the metadata documents of series that have come to rest. Raises Unavailable."""

@@ -15,6 +15,7 @@ from tests.benchmarks import (
     decoding,
     floors,
     memory,
+    migrating,
     plots,
     pulling,
     pushing,
@@ -89,6 +90,7 @@ PARTS: dict[str, Part] = {
     "large": with_archive(large),
     "pull": with_archive(pull),
     "push": with_archive(push),
+    "migrate": migrating.migrating,
     scaling.STORING: scaling.storing,
     scaling.SEARCHING: scaling.searching,
 }

@@ -31,6 +31,7 @@ REJECTIONS: dict[str, str] = {
     "APPLICATION_CONTEXT_NOT_SUPPORTED": "another application context",
     "PROTOCOL_VERSION_NOT_SUPPORTED": "another protocol version",
     "MALFORMED_REQUEST": "no presentation contexts, or ids that are even or not unique",
+    "TEMPORARY_CONGESTION": "the listener of a migration (4.2.10) is due nothing now",
     "LOCAL_LIMIT_EXCEEDED": "a limit of associations is reached, or the archive is stopping",
     "IDENTITY_REFUSED": "the user identity is wrong, or there is none that can be checked where one is required",
 }

@@ -59,7 +59,10 @@ def overview_table() -> Table:
     names = {Service.VERIFICATION: "Verification", Service.STORAGE: "Storage"}
     names[Service.COMMITMENT] = "Storage Commitment, Push Model"
     rows = [(name, yes(service in _AS_SCU), "yes") for service, name in names.items()]
-    rows += [(f"{model}: {services}", "no", "yes") for model, services, *_ in model_table().rows]
+    rows += [
+        (f"{model}: {services}", yes("Query/Retrieve" in model), "yes")
+        for model, services, *_ in model_table().rows
+    ]
     return table("network service | user (SCU) | provider (SCP)", rows)
 
 
@@ -78,7 +81,14 @@ def class_table() -> Table:
 
 def _class_row(name: str, shown: str, uid: str) -> Row:
     service = service_of(uid)
-    return name, shown, yes(service in _AS_SCU), yes(service is not None), _roles(uid)
+    return name, shown, yes(_is_scu(uid, service)), yes(service is not None), _roles(uid)
+
+
+def _is_scu(uid: str, service: Service | None) -> bool:
+    """Storage and its commitment; queries and retrieval of the hierarchical models, for migrations."""
+    if service in {Service.FIND, Service.MOVE, Service.GET}:
+        return model_of(uid).is_hierarchical
+    return service in _AS_SCU
 
 
 def _roles(uid: str) -> str:

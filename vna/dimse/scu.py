@@ -179,11 +179,18 @@ def find(association: Association, sop_class_uid: str, identifier: bytes) -> Ite
 
 
 def move(
-    association: Association, sop_class_uid: str, identifier: bytes, destination: str
+    association: Association,
+    sop_class_uid: str,
+    identifier: bytes,
+    destination: str,
+    message_id: int | None = None,
 ) -> Iterator[Answer]:
-    """C-MOVE (9.1.4) to the AE title `destination`: each response, the last is final. As `find`."""
+    """C-MOVE (9.1.4) to the AE title `destination`: each response, the last is final. As `find`.
+
+    `message_id`: one by which the receiver tells apart what comes; None: the association's next.
+    """
     context = association.context_for(sop_class_uid)
-    command = _query(association, CommandField.C_MOVE_RQ, sop_class_uid, destination)
+    command = _query(association, CommandField.C_MOVE_RQ, sop_class_uid, destination, message_id)
     association.send(context.id, command, identifier)
     return _Operation(association, context, command).answers()
 
@@ -193,14 +200,16 @@ def get(
     sop_class_uid: str,
     identifier: bytes,
     on_store: Callable[[Message], int],
+    message_id: int | None = None,
 ) -> Iterator[Answer]:
     """C-GET (9.1.3): each response, the final one last; C-STORE sub-operations go to `on_store`.
 
     `on_store` reads the message's dataset and returns the status of the C-STORE response. Storage
-    classes need a context with the SCP role (RoleSelection). Otherwise as `find`.
+    classes need a context with the SCP role (RoleSelection). Otherwise as `find`; `message_id`:
+    one by which it can be cancelled.
     """
     context = association.context_for(sop_class_uid)
-    command = _query(association, CommandField.C_GET_RQ, sop_class_uid)
+    command = _query(association, CommandField.C_GET_RQ, sop_class_uid, message_id=message_id)
     association.send(context.id, command, identifier)
     return _Operation(association, context, command, on_store).answers()
 
@@ -212,11 +221,15 @@ def cancel(association: Association, context_id: int, message_id: int) -> None:
 
 
 def _query(
-    association: Association, field: CommandField, sop_class_uid: str, destination: str = ""
+    association: Association,
+    field: CommandField,
+    sop_class_uid: str,
+    destination: str = "",
+    message_id: int | None = None,
 ) -> Command:
     return Command(
         field,
-        message_id=association.next_message_id(),
+        message_id=association.next_message_id() if message_id is None else message_id,
         priority=MEDIUM_PRIORITY,
         affected_sop_class_uid=sop_class_uid,
         move_destination=destination,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from prometheus_client import Counter, Histogram
 
+from storage_backends.base import Digest
 from vna import metrics
 from vna.audit import AuditAction, AuditEvent, AuditLog
 from vna.dicom.header import Header, HeaderReader
@@ -40,7 +41,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class StoreOutcome:
-    """What became of a received instance; `size` in bytes of the received object."""
+    """What became of a received instance; `size` in bytes of the received object, `dataset_digest` of its dataset."""
 
     outcome: Outcome
     uids: InstanceUids
@@ -49,6 +50,7 @@ class StoreOutcome:
     size: int
     warnings: tuple[str, ...] = ()
     conflict_id: int | None = None
+    dataset_digest: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ class StoreService:
             size=spooled.size,
             warnings=header.warnings + notes,
             conflict_id=registration.conflict_id,
+            dataset_digest=instance.dataset_digest,
         )
 
     def _registered(

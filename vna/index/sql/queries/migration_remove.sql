@@ -1,0 +1,2 @@
+-- Removes a campaign whose studies are gone.
+DELETE FROM campaign WHERE id = %(campaign)s
