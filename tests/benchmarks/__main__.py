@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -21,6 +22,10 @@ from tests.benchmarks import (
     reading,
     scaling,
     searching,
+    storage_frames,
+    storage_index,
+    storage_stores,
+    storage_verification,
     storing,
 )
 from tests.benchmarks.report import Row, keep
@@ -89,6 +94,11 @@ PARTS: dict[str, Part] = {
     "large": with_archive(large),
     "pull": with_archive(pull),
     "push": with_archive(push),
+    storage_stores.INTO_BUCKET: storage_stores.into_bucket,
+    storage_frames.FRAMES: storage_frames.from_bucket,
+    storage_stores.ENCRYPTION: storage_stores.encrypted,
+    storage_verification.VERIFICATION: storage_verification.from_files,
+    storage_index.INDEX: storage_index.bytes_of_instance,
     scaling.STORING: scaling.storing,
     scaling.SEARCHING: scaling.searching,
 }
@@ -106,7 +116,7 @@ def main(parts: tuple[str, ...], short: bool) -> None:
         folder.chmod(0o755)
         try:
             for row in PARTS[name](folder, short):
-                rows.append(row)
+                rows.append(replace(row, part=name))
                 click.echo(row)
         except (OSError, RuntimeError, AssertionError) as exc:
             failed.append(name)
