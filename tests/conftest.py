@@ -26,7 +26,7 @@ _CLEAN = """
     DELETE FROM change_waiting; DELETE FROM conflict; DELETE FROM instance; DELETE FROM series;
     DELETE FROM study; DELETE FROM patient; DELETE FROM audit; DELETE FROM commitment;
     DELETE FROM commitment_asked; DELETE FROM procrastinate_jobs; DELETE FROM procrastinate_workers;
-    DELETE FROM verification; DELETE FROM series_due; UPDATE series_due_cursor SET number = 0
+    DELETE FROM verification; DELETE FROM drain; DELETE FROM series_due; UPDATE series_due_cursor SET number = 0
 """
 
 

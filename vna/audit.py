@@ -26,6 +26,9 @@ class AuditAction(StrEnum):
     COMMITMENT_PARKED = "commitment.parked"
     ASSOCIATION_IDENTIFIED = "association.identified"
     ASSOCIATION_REJECTED = "association.rejected"
+    STORAGE_DRAIN_BEGAN = "storage.drain_began"
+    STORAGE_DRAIN_CANCELLED = "storage.drain_cancelled"
+    STORAGE_DRAINED = "storage.drained"
     ARCHIVE_STARTED = "archive.started"
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
-from collections.abc import Callable, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -65,3 +68,18 @@ def operator() -> Origin:
     except KeyError:  # a container may run under a number that has no name
         name = str(os.getuid())
     return Origin("cli", name, correlation_id=secrets.token_hex(8))
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set: what was seen is remembered then."""
+    stopping = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stopping.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

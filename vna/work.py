@@ -14,6 +14,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Self
 
+from vna import metrics
 from vna.bootstrap_database import open_database
 from vna.config import Config
 from vna.config_web import studies_url
@@ -21,13 +22,17 @@ from vna.errors import Unavailable
 from vna.index.changes import ChangeIndex
 from vna.index.commitments import CommitmentIndex
 from vna.index.database import Database
+from vna.index.draining import DrainIndex
 from vna.index.job_worker import JobWorker, WorkerSettings
 from vna.index.jobs import JobQueue, NewJob, Payload
 from vna.index.metadata_documents import MetadataDocumentIndex
+from vna.index.replicas import ReplicaIndex
 from vna.index.trash import TrashIndex
 from vna.index.verification import VerificationIndex
 from vna.model.commitment import REPORT_JOB, CommitmentState, unknown_peer
+from vna.model.draining import DRAIN_JOB
 from vna.model.identifiers import Origin
+from vna.model.replicas import COPY_JOB
 from vna.model.series import SETTLE_JOB
 from vna.model.trash import SWEEP_JOB
 from vna.model.verification import SCRUB_JOB
@@ -56,6 +61,8 @@ def run_worker(config: Config) -> int:
                 REPORT_JOB: lambda payload: workshop.report_commitment(payload, stopping.is_set),
                 SWEEP_JOB: lambda _: workshop.sweep_trash(stopping.is_set),
                 SCRUB_JOB: lambda _: workshop.scrub(stopping.is_set),
+                DRAIN_JOB: lambda _: workshop.drain(stopping.is_set),
+                COPY_JOB: lambda _: workshop.copy_objects(stopping.is_set),
                 SETTLE_JOB: lambda _: workshop.make_documents(stopping.is_set),
             },
             WorkerSettings(jobs.threads, jobs.stalled_after, jobs.drain_timeout),
@@ -133,6 +140,21 @@ class _Workshop:
         )
         self._get_archive().verification.everything(how, should_stop=should_stop)
 
+    def copy_objects(self, should_stop: Callable[[], bool]) -> None:
+        """Write the copies that are due, and what is to be healed. Raises Unavailable."""
+        origin = Origin("worker", correlation_id=secrets.token_hex(8))
+        self._get_archive().replication.work(origin, should_stop)
+
+    def drain(self, should_stop: Callable[[], bool]) -> None:
+        """Go on with what is being drained, and remove moved objects whose time has passed. Raises Unavailable."""
+        from vna.services.draining import work_on_all
+
+        archive = self._get_archive()
+        archive.draining.remove_moved(should_stop)
+        work_on_all(
+            archive.draining, Origin("worker", correlation_id=secrets.token_hex(8)), should_stop
+        )
+
     def make_documents(self, should_stop: Callable[[], bool]) -> None:
         """Make the metadata documents of series that have come to rest. Raises Unavailable."""
         from vna.services.settling import SettlingService
@@ -170,12 +192,17 @@ class _Caretaker:
         self._trash = TrashIndex(database)
         self._documents = MetadataDocumentIndex(database)
         self._verification = VerificationIndex(database)
+        self._drains = DrainIndex(database)
+        self._replicas = ReplicaIndex(database)
+        self._copied_to: set[str] = set()
         self._tidied: float | None = None
 
     def look_after(self) -> None:
         """Called every few seconds. Raises Unavailable."""
         self._changes.number()
         self._settle()
+        self._copy()
+        self._drain()
         now = time.monotonic()
         if self._tidied is not None and now - self._tidied < _TIDY_EVERY:
             return
@@ -186,12 +213,37 @@ class _Caretaker:
         if self._trash.is_due(self._config.trash.keep_days):
             self._jobs.defer(NewJob(SWEEP_JOB))
         self._scrub()
+        self._tell_coverage()
         self._tidied = now
+
+    def _drain(self) -> None:
+        is_due = bool(self._drains.due()) or self._drains.is_expired()
+        if is_due and not self._is_under_way(DRAIN_JOB):
+            self._jobs.defer(NewJob(DRAIN_JOB))
+
+    def _tell_coverage(self) -> None:
+        """How much of each backend was read, and since when all of it."""
+        amounts = {found.backend: found.objects + found.copies for found in self._drains.amounts()}
+        for found in self._verification.coverage(amounts):
+            metrics.VERIFIED_SHARE.labels(found.backend).set(found.share)
+            if found.began_at is not None:
+                metrics.VERIFIED_SINCE.labels(found.backend).set(found.began_at.timestamp())
 
     def _scrub(self) -> None:
         days = self._config.verification.every_days
         if days and self._verification.is_due(days) and not self._is_under_way(SCRUB_JOB):
             self._jobs.defer(NewJob(SCRUB_JOB))
+
+    def _copy(self) -> None:
+        """Have the copies written that are due, and tell how many wait."""
+        if self._replicas.is_due() and not self._is_under_way(COPY_JOB):
+            self._jobs.defer(NewJob(COPY_JOB))
+        due = {row.backend: row for row in self._replicas.due()}
+        self._copied_to |= due.keys()
+        for backend in self._copied_to:
+            row = due.get(backend)
+            metrics.COPIES_DUE.labels(backend).set(row.count if row else 0)
+            metrics.COPIES_OLDEST.labels(backend).set(row.seconds if row else 0)
 
     def _is_under_way(self, job: str) -> bool:
         return any(

@@ -17,6 +17,7 @@ from vna.index.metadata_documents import MetadataDocumentIndex
 from vna.index.prepared import PreparedCall
 from vna.index.prepared_texts import Parameter
 from vna.index.registering import parameters_of, registration_of, unpacked_digest
+from vna.index.replicas import ReplicaIndex
 from vna.index.selections import SelectionIndex
 from vna.index.sql import load
 from vna.model.frames import FrameTable, unpack_frames
@@ -69,7 +70,8 @@ class Counts:
 
 class InstanceIndex:
     """Which instances there are. Shared by all threads. `copies`: the objects behind their versions;
-    `selections`: what a retrieve delivers; `frame_places`: where frames lie.
+    `replicas`: further objects with the same bytes; `selections`: what a retrieve delivers; `frame_places`: where
+    frames lie.
     """
 
     def __init__(self, database: Database) -> None:
@@ -78,6 +80,7 @@ class InstanceIndex:
         self._registering = PreparedCall(load("queries/register"))
         self._waiting_commits = threading.BoundedSemaphore(max(1, database.pool_size // 2))
         self.copies = CopyIndex(database)
+        self.replicas = ReplicaIndex(database)
         self.documents = MetadataDocumentIndex(database)
         self.selections = SelectionIndex(database)
         self.frame_places = FramePlaces(database)

@@ -60,7 +60,18 @@ def parameters_of(
         to_jsonb(names_by_key(levels.patient, levels.study)) if with_parents else None,
         to_jsonb(names_by_key(levels.series)) if with_parents else None,
         known_series,
+        *copies_of(new),
     ]
+
+
+def copies_of(new: NewInstance) -> tuple[list[str] | None, list[str] | None]:
+    """The backends of its copies, and their keys, without one those that are to be written; None: there are none."""
+    if not new.copies and not new.later:
+        return None, None
+    return (
+        [*(place.backend for place in new.copies), *new.later],
+        [*(place.key for place in new.copies), *("" for _ in new.later)],
+    )
 
 
 def registration_of(row: Row) -> Registration | None:

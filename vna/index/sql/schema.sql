@@ -280,6 +280,73 @@ CREATE UNIQUE INDEX location_of_instance ON location (instance) WHERE instance I
 CREATE UNIQUE INDEX location_of_conflict ON location (conflict) WHERE conflict IS NOT NULL;
 CREATE UNIQUE INDEX location_of_trash_item ON location (trash_item) WHERE trash_item IS NOT NULL;
 
+CREATE TABLE copy (
+    of_offset bigint NOT NULL,
+    "offset" bigint NOT NULL DEFAULT 0,
+    due_since timestamptz,
+    next_attempt_at timestamptz,
+    attempts integer NOT NULL DEFAULT 0,
+    of_key text COLLATE "C" NOT NULL,
+    of_backend text COLLATE "C" NOT NULL,
+    backend text COLLATE "C" NOT NULL,
+    key text COLLATE "C",
+    last_error text,
+    PRIMARY KEY (of_key, of_offset, of_backend, backend),
+    FOREIGN KEY (of_key, of_offset, of_backend) REFERENCES location (key, "offset", backend)
+        ON UPDATE CASCADE ON DELETE CASCADE,
+    CHECK (key IS NOT NULL OR next_attempt_at IS NOT NULL)
+);
+COMMENT ON TABLE copy IS 'a further object with the bytes of a location; in the backend of the location itself: the location is to be written anew';
+COMMENT ON COLUMN copy.key IS 'NULL: not written yet';
+COMMENT ON COLUMN copy.next_attempt_at IS 'when whoever copies looks at it next, or until when somebody does it; NULL: nothing is to be done';
+CREATE UNIQUE INDEX copy_identity ON copy (key, "offset", backend) WHERE key IS NOT NULL;
+CREATE INDEX copy_due ON copy (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
+
+CREATE TABLE left_object (
+    of_offset bigint NOT NULL,
+    "offset" bigint NOT NULL,
+    goes_at timestamptz NOT NULL,
+    is_damaged boolean NOT NULL,
+    of_key text COLLATE "C" NOT NULL,
+    of_backend text COLLATE "C" NOT NULL,
+    backend text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    PRIMARY KEY (key, "offset", backend),
+    FOREIGN KEY (of_key, of_offset, of_backend) REFERENCES location (key, "offset", backend)
+        ON UPDATE CASCADE ON DELETE CASCADE
+);
+COMMENT ON TABLE left_object IS 'an object whose place another one has taken: moved ones go after a while, damaged ones when a person says so';
+COMMENT ON COLUMN left_object.goes_at IS 'when a moved one is removed: those who are reading it have had their time by then';
+CREATE INDEX left_object_of_location ON left_object (of_key, of_offset, of_backend);
+CREATE INDEX left_object_moved ON left_object (goes_at) WHERE NOT is_damaged;
+
+CREATE VIEW stored_object AS
+SELECT 'location' AS kind, backend, key, "offset", backend AS of_backend, key AS of_key, "offset" AS of_offset FROM location
+UNION ALL
+SELECT 'copy', backend, key, "offset", of_backend, of_key, of_offset FROM copy
+UNION ALL
+SELECT CASE WHEN is_damaged THEN 'damaged' ELSE 'moved' END, backend, key, "offset", of_backend, of_key, of_offset FROM left_object;
+COMMENT ON VIEW stored_object IS 'every object that is known: as a location, a copy of one (without a key, a due one), or left behind by one; of_ names the location';
+
+CREATE TABLE drain (
+    began_at timestamptz NOT NULL DEFAULT now(),
+    ended_at timestamptz,
+    held_until timestamptz NOT NULL DEFAULT '-infinity',
+    next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    moved bigint NOT NULL DEFAULT 0,
+    dropped bigint NOT NULL DEFAULT 0,
+    size bigint NOT NULL DEFAULT 0,
+    failed bigint NOT NULL DEFAULT 0,
+    grace integer NOT NULL,
+    backend text COLLATE "C" PRIMARY KEY,
+    target text COLLATE "C" NOT NULL,
+    holder text NOT NULL DEFAULT '',
+    last_error text NOT NULL DEFAULT ''
+);
+COMMENT ON TABLE drain IS 'backends that are being emptied, or were; whoever works on one holds the row for a while';
+COMMENT ON COLUMN drain.target IS 'where everything goes; empty: where the rules of placement say';
+COMMENT ON COLUMN drain.failed IS 'what could not be moved the last time it was tried';
+
 CREATE TABLE audit (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT now(),
@@ -353,9 +420,11 @@ CREATE TABLE verification (
     objects bigint NOT NULL DEFAULT 0,
     size bigint NOT NULL DEFAULT 0,
     backend text COLLATE "C" NOT NULL DEFAULT '',
-    position text COLLATE "C" NOT NULL DEFAULT ''
+    position text COLLATE "C" NOT NULL DEFAULT '',
+    of_backend text COLLATE "C" NOT NULL DEFAULT ''
 );
 COMMENT ON TABLE verification IS 'comparisons of the whole index with the storage; an open one goes on behind position, the last key it dealt with';
+COMMENT ON COLUMN verification.of_backend IS 'the one backend that it looks at; empty: all';
 
 CREATE TABLE verification_finding (
     verification bigint NOT NULL REFERENCES verification ON DELETE CASCADE,
@@ -374,6 +443,19 @@ CREATE TABLE verification_finding (
     PRIMARY KEY (verification, backend, key, "offset")
 );
 COMMENT ON TABLE verification_finding IS 'faults between index and storage; repaired: what was done about it, empty: nothing';
+
+CREATE TABLE verification_part (
+    verification bigint NOT NULL REFERENCES verification ON DELETE CASCADE,
+    began_at timestamptz NOT NULL DEFAULT now(),
+    seen_at timestamptz NOT NULL DEFAULT now(),
+    ended_at timestamptz,
+    objects bigint NOT NULL DEFAULT 0,
+    size bigint NOT NULL DEFAULT 0,
+    backend text COLLATE "C" NOT NULL,
+    PRIMARY KEY (verification, backend)
+);
+COMMENT ON TABLE verification_part IS 'what a verification has seen of one backend';
+CREATE INDEX verification_part_by_backend ON verification_part (backend, verification);
 
 CREATE VIEW named_object AS
 SELECT CASE WHEN l.instance IS NOT NULL THEN 'instance' WHEN l.conflict IS NOT NULL THEN 'conflict' ELSE 'trash' END AS owner,
@@ -557,6 +639,16 @@ RETURN time_of(jsonb_build_object('Value', jsonb_build_array(value)));
 CREATE FUNCTION keys_of(attributes jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ARRAY(SELECT jsonb_object_keys(attributes));
 
+CREATE FUNCTION add_copies(
+    p_backend text, p_key text, p_offset bigint, p_copy_backends text[], p_copy_keys text[]
+) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO copy (of_backend, of_key, of_offset, backend, key, due_since, next_attempt_at)
+    SELECT p_backend, p_key, p_offset, c.backend, nullif(c.key, ''),
+        CASE c.key WHEN '' THEN now() END, CASE c.key WHEN '' THEN now() END
+    FROM unnest(p_copy_backends, p_copy_keys) AS c (backend, key)
+$$;
+COMMENT ON FUNCTION add_copies IS 'the copies of a new location: those with a key are written, those with an empty one due';
+
 CREATE FUNCTION register_instance(
     p_study_uid text, p_series_uid text, p_sop_uid text, p_class_uid text, p_syntax_uid text,
     p_issuer text, p_patient_id text,
@@ -566,6 +658,7 @@ CREATE FUNCTION register_instance(
     p_backend text, p_key text, p_offset bigint, p_length bigint,
     p_door text, p_peer text, p_address text, p_correlation_id text,
     p_study_names jsonb DEFAULT NULL, p_series_names jsonb DEFAULT NULL, p_known_series bigint DEFAULT NULL,
+    p_copy_backends text[] DEFAULT NULL, p_copy_keys text[] DEFAULT NULL,
     OUT outcome text, OUT location_is_kept boolean, OUT conflict_id bigint, OUT is_mismatch boolean,
     OUT series_key bigint
 ) LANGUAGE plpgsql AS $$
@@ -664,6 +757,9 @@ BEGIN
         IF FOUND THEN
             INSERT INTO location (instance, "offset", length, backend, key)
             VALUES (instance_key, p_offset, p_length, p_backend, p_key);
+            IF p_copy_backends IS NOT NULL THEN
+                PERFORM add_copies(p_backend, p_key, p_offset, p_copy_backends, p_copy_keys);
+            END IF;
             INSERT INTO change_waiting (action, study_instance_uid, series_instance_uid, sop_instance_uid)
             VALUES ('stored', p_study_uid, p_series_uid, p_sop_uid);
             outcome := 'stored';
@@ -685,6 +781,9 @@ BEGIN
             IF known.is_new THEN
                 INSERT INTO location (conflict, "offset", length, backend, key)
                 VALUES (known.id, p_offset, p_length, p_backend, p_key);
+                IF p_copy_backends IS NOT NULL THEN
+                    PERFORM add_copies(p_backend, p_key, p_offset, p_copy_backends, p_copy_keys);
+                END IF;
             END IF;
             location_is_kept := known.is_new OR EXISTS (
                 SELECT FROM location l
@@ -867,6 +966,80 @@ BEGIN
         || CASE WHEN p_series_uid = '' THEN '{}' ELSE jsonb_build_object('series', p_series_uid) END);
 END $$;
 COMMENT ON FUNCTION delete_instances IS 'moves a study, series or instance into the trash, in one transaction; no trash_id: there is none';
+
+CREATE FUNCTION move_object(
+    p_of_backend text, p_of_key text, p_of_offset bigint, p_backend text, p_key text, p_offset bigint,
+    p_new_backend text, p_new_key text, p_new_offset bigint, p_is_damaged boolean
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    item bigint;
+    due timestamptz := now() + make_interval(secs => coalesce(
+        (SELECT d.grace FROM drain d WHERE d.backend = p_backend AND d.ended_at IS NULL), 900));
+BEGIN
+    -- What is being swept stays where it is: whoever sweeps has looked up already which objects go. The entry of the
+    -- trash is locked before the location, as a sweep and a restore do.
+    SELECT l.trash_item INTO item FROM location l
+    WHERE l.key = p_of_key AND l."offset" = p_of_offset AND l.backend = p_of_backend;
+    IF NOT FOUND THEN
+        RETURN false;
+    ELSIF item IS NOT NULL THEN
+        PERFORM FROM trash_item t WHERE t.id = item AND t.sweep_began_at IS NULL FOR SHARE;
+        IF NOT FOUND THEN
+            RETURN false;
+        END IF;
+    END IF;
+    PERFORM FROM location l
+    WHERE l.key = p_of_key AND l."offset" = p_of_offset AND l.backend = p_of_backend
+        AND l.trash_item IS NOT DISTINCT FROM item FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    -- What was to be written there is there now, unless somebody was faster, or the copy that is to take the place has
+    -- been replaced itself.
+    DELETE FROM copy c
+    WHERE c.of_key = p_of_key AND c.of_offset = p_of_offset AND c.of_backend = p_of_backend
+        AND c.backend = p_new_backend AND c.backend <> p_backend AND c.key IS NULL;
+    IF EXISTS (
+        SELECT FROM left_object o
+        WHERE o.key = p_new_key AND o."offset" = p_new_offset AND o.backend = p_new_backend)
+        OR EXISTS (
+        SELECT FROM copy c
+        WHERE c.of_key = p_of_key AND c.of_offset = p_of_offset AND c.of_backend = p_of_backend
+            AND c.backend = p_new_backend AND c.backend <> p_backend
+            AND (c.key, c."offset") <> (p_new_key, p_new_offset)) THEN
+        RETURN false;
+    END IF;
+    IF p_key = p_of_key AND p_offset = p_of_offset AND p_backend = p_of_backend THEN
+        -- With the location goes the doubt about it, and the row of the copy that becomes the location.
+        DELETE FROM copy c
+        WHERE c.of_key = p_of_key AND c.of_offset = p_of_offset AND c.of_backend = p_of_backend
+            AND c.backend IN (p_backend, p_new_backend);
+        UPDATE location SET backend = p_new_backend, key = p_new_key, "offset" = p_new_offset
+        WHERE key = p_of_key AND "offset" = p_of_offset AND backend = p_of_backend;
+        INSERT INTO left_object (backend, key, "offset", of_backend, of_key, of_offset, is_damaged, goes_at)
+        VALUES (p_backend, p_key, p_offset, p_new_backend, p_new_key, p_new_offset, p_is_damaged, due)
+        ON CONFLICT DO NOTHING;
+        RETURN true;
+    END IF;
+    IF p_new_key IS NULL THEN
+        DELETE FROM copy c
+        WHERE c.of_key = p_of_key AND c.of_offset = p_of_offset AND c.of_backend = p_of_backend
+            AND c.backend = p_backend AND c.key = p_key AND c."offset" = p_offset;
+    ELSE
+        UPDATE copy c SET backend = p_new_backend, key = p_new_key, "offset" = p_new_offset,
+            due_since = NULL, next_attempt_at = NULL, attempts = 0, last_error = NULL
+        WHERE c.of_key = p_of_key AND c.of_offset = p_of_offset AND c.of_backend = p_of_backend
+            AND c.backend = p_backend AND c.key = p_key AND c."offset" = p_offset;
+    END IF;
+    IF FOUND THEN
+        INSERT INTO left_object (backend, key, "offset", of_backend, of_key, of_offset, is_damaged, goes_at)
+        VALUES (p_backend, p_key, p_offset, p_of_backend, p_of_key, p_of_offset, p_is_damaged, due)
+        ON CONFLICT DO NOTHING;
+        RETURN true;
+    END IF;
+    RETURN false;
+END $$;
+COMMENT ON FUNCTION move_object IS 'lets another object (without a new key, none) take the place of a location''s or of a copy''s, which is left behind; false: it has changed since';
 
 CREATE FUNCTION restore_study(entry trash, OUT patient_key bigint, OUT study_key bigint, OUT is_mismatch boolean)
 LANGUAGE plpgsql AS $$
