@@ -24,6 +24,8 @@ from vna.index.database import Database
 from vna.index.job_worker import JobWorker, WorkerSettings
 from vna.index.jobs import JobQueue, NewJob, Payload
 from vna.index.metadata_documents import MetadataDocumentIndex
+from vna.index.partitioning import tell_planner
+from vna.index.post_upgrades import Rewriting
 from vna.index.trash import TrashIndex
 from vna.index.verification import VerificationIndex
 from vna.model.commitment import REPORT_JOB, CommitmentState, unknown_peer
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TIDY_EVERY = 3600.0
+_REWRITE_SECONDS = 1.0
+"""Of each round, while there is something from before an upgrade to rewrite."""
 
 
 def run_worker(config: Config) -> int:
@@ -48,7 +52,7 @@ def run_worker(config: Config) -> int:
     stopping = threading.Event()
     with open_database(config) as database, _Workshop(config, database) as workshop:
         if PARENT_VARIABLE not in os.environ:  # a parent has brought the schema up to date
-            _upgrade(database)
+            _upgrade(database, config.database.partitions)
         jobs = config.jobs
         worker = JobWorker(
             database,
@@ -86,10 +90,10 @@ def _limit_drain(seconds: float) -> None:
     timer.start()
 
 
-def _upgrade(database: Database) -> None:
+def _upgrade(database: Database, partitions: int) -> None:
     from vna.index.upgrade import upgrade
 
-    upgrade(database)
+    upgrade(database, partitions)
 
 
 class _Workshop:
@@ -164,19 +168,24 @@ class _Caretaker:
 
     def __init__(self, config: Config, database: Database) -> None:
         self._config = config
+        self._database = database
         self._jobs = JobQueue(database)
         self._commitments = CommitmentIndex(database, self._jobs)
         self._changes = ChangeIndex(database)
         self._trash = TrashIndex(database)
         self._documents = MetadataDocumentIndex(database)
         self._verification = VerificationIndex(database)
+        self._rewriting = Rewriting(database)
         self._tidied: float | None = None
 
     def look_after(self) -> None:
         """Called every few seconds. Raises Unavailable."""
         self._changes.number()
         self._settle()
+        tell_planner(self._database)
         now = time.monotonic()
+        while self._rewriting.step() and time.monotonic() - now < _REWRITE_SECONDS:
+            pass
         if self._tidied is not None and now - self._tidied < _TIDY_EVERY:
             return
         self._resume()
