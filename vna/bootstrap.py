@@ -120,7 +120,8 @@ def build(config: Config) -> Archive:
             undo.callback(embedded.release)
         database = database_of(config, embedded)
         undo.callback(database.close)
-        upgrade(database)
+        # Nobody else serves from a Postgres of our own.
+        upgrade(database, config.database.partitions, with_post=embedded is not None)
         archive = _assemble(config, database, embedded, objects, spool)
         undo.pop_all()
     return archive

@@ -110,15 +110,26 @@ db.add_command(rebuild)
 
 @db.command()
 @_common
-def upgrade(**options: object) -> None:
-    """Bring the schema up to this version; safe while other nodes start."""
+@click.option(
+    "--post", is_flag=True, help="Also what older versions can't live with: all nodes are upgraded."
+)
+def upgrade(post: bool, **options: object) -> None:
+    """Bring the schema up to this version; safe while other nodes start or the version before serves."""
     from vna.bootstrap_database import open_database
+    from vna.index.upgrade import status
     from vna.index.upgrade import upgrade as run
 
     config, _ = _load(options)
     with open_database(config) as database:
-        applied = run(database)
-    click.echo("\n".join(applied) if applied else "the schema is up to date")
+        applied = run(database, config.database.partitions, with_post=post)
+        waiting = status(database).pending
+    click.echo("\n".join(applied) if applied or waiting else "the schema is up to date")
+    if waiting:
+        click.echo(f"not yet, since older versions may serve: {', '.join(waiting)}")
+    if waiting and post:
+        raise click.ClickException(
+            "an older version of the archive is connected to the database: upgrade or stop it, then run this again"
+        )
 
 
 @main.group("config")

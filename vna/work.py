@@ -26,6 +26,8 @@ from vna.index.draining import DrainIndex
 from vna.index.job_worker import JobWorker, WorkerSettings
 from vna.index.jobs import JobQueue, NewJob, Payload
 from vna.index.metadata_documents import MetadataDocumentIndex
+from vna.index.partitioning import tell_planner
+from vna.index.post_upgrades import Rewriting
 from vna.index.replicas import ReplicaIndex
 from vna.index.trash import TrashIndex
 from vna.index.verification import VerificationIndex
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TIDY_EVERY = 3600.0
+_REWRITE_SECONDS = 1.0
+"""Of each round, while there is something from before an upgrade to rewrite."""
 
 
 def run_worker(config: Config) -> int:
@@ -53,7 +57,7 @@ def run_worker(config: Config) -> int:
     stopping = threading.Event()
     with open_database(config) as database, _Workshop(config, database) as workshop:
         if PARENT_VARIABLE not in os.environ:  # a parent has brought the schema up to date
-            _upgrade(database)
+            _upgrade(database, config.database.partitions)
         jobs = config.jobs
         worker = JobWorker(
             database,
@@ -93,10 +97,10 @@ def _limit_drain(seconds: float) -> None:
     timer.start()
 
 
-def _upgrade(database: Database) -> None:
+def _upgrade(database: Database, partitions: int) -> None:
     from vna.index.upgrade import upgrade
 
-    upgrade(database)
+    upgrade(database, partitions)
 
 
 class _Workshop:
@@ -186,6 +190,7 @@ class _Caretaker:
 
     def __init__(self, config: Config, database: Database) -> None:
         self._config = config
+        self._database = database
         self._jobs = JobQueue(database)
         self._commitments = CommitmentIndex(database, self._jobs)
         self._changes = ChangeIndex(database)
@@ -195,6 +200,7 @@ class _Caretaker:
         self._drains = DrainIndex(database)
         self._replicas = ReplicaIndex(database)
         self._copied_to: set[str] = set()
+        self._rewriting = Rewriting(database)
         self._tidied: float | None = None
 
     def look_after(self) -> None:
@@ -203,7 +209,10 @@ class _Caretaker:
         self._settle()
         self._copy()
         self._drain()
+        tell_planner(self._database)
         now = time.monotonic()
+        while self._rewriting.step() and time.monotonic() - now < _REWRITE_SECONDS:
+            pass
         if self._tidied is not None and now - self._tidied < _TIDY_EVERY:
             return
         self._resume()

@@ -14,6 +14,7 @@ from psycopg import errors as sql_errors
 from psycopg.rows import TupleRow
 
 from vna.errors import Abandoned, ConfigError, OutOfSpace, Unavailable, VnaError
+from vna.index.sql import newest_upgrade
 from vna.index.vigil import Vigil
 from vna.interrupts import current_interrupt
 
@@ -145,7 +146,9 @@ class Database:
         """What each connection is opened with. Raises ConfigError."""
         options: dict[str, Any] = {"autocommit": True, "prepare_threshold": 2}
         options["connect_timeout"] = max(2, int(self._connect_timeout))
-        options["application_name"] = "vna"
+        # By it a post upgrade sees which versions serve.
+        options["application_name"] = f"vna/{newest_upgrade()}"
+        options |= NETWORK
         try:
             psycopg.conninfo.conninfo_to_dict(self.url)
         except psycopg.ProgrammingError as exc:

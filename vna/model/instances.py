@@ -89,7 +89,8 @@ class Registration:
 
     `location_is_kept` is False for a duplicate: its bytes are already there under another key, the new
     object may be removed. `conflict_id` is set when the same UID already stands for other content. `series_id`: the
-    series of a stored instance, of which there is a new one when it was deleted and stored anew.
+    series of a stored instance, of which there is a new one when it was deleted and stored anew. `shared_attributes`:
+    what the instances of that series share, as JSON, where the index was told of the whole instance.
     """
 
     outcome: Outcome
@@ -97,6 +98,7 @@ class Registration:
     conflict_id: int | None = None
     notes: tuple[str, ...] = ()
     series_id: int | None = None
+    shared_attributes: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

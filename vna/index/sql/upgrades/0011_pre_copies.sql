@@ -32,10 +32,42 @@ CREATE FUNCTION add_copies(
 $$;
 COMMENT ON FUNCTION add_copies IS 'the copies of a new location: those with a key are written, those with an empty one due';
 
--- With two more parameters that have defaults: callers of the version before go on as they are.
+-- With two more parameters that have defaults: callers of the versions before go on as they are. What new_study has not
+-- made is not taken for made any more: whoever stored beside a delete was told to come again for nothing.
 DROP FUNCTION register_instance(
     text, text, text, text, text, text, text, jsonb, jsonb, jsonb, jsonb, bigint[], integer, bytea, bytea, bytea, bytea,
-    text[], text, text, bigint, bigint, text, text, text, text, jsonb, jsonb, bigint);
+    text[], text, text, bigint, bigint, text, text, text, text, jsonb, jsonb, bigint, jsonb);
+DROP FUNCTION new_study(text, text, text, jsonb, jsonb, jsonb);
+
+CREATE FUNCTION new_study(
+    new_study_uid text, new_issuer text, new_patient_id text, new_patient jsonb, new_attributes jsonb,
+    new_names jsonb
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    owner record;
+BEGIN
+    -- One at a time per study: otherwise the loser of a race would leave a patient without a study behind.
+    PERFORM pg_advisory_xact_lock(hashtextextended(new_study_uid, 118));
+    IF EXISTS (SELECT FROM study WHERE study_instance_uid = new_study_uid) THEN
+        RETURN false;
+    END IF;
+    SELECT * INTO owner FROM fill_patient(NULL, new_issuer, new_patient_id, new_patient);
+    INSERT INTO study (
+        patient, study_instance_uid, study_date, study_time, accession_number, study_id, patient_name,
+        patient_name_ideographic, patient_name_phonetic, patient_birth_date, patient_sex,
+        patient_attributes, attributes, person_names)
+    VALUES (
+        owner.patient_key, new_study_uid,
+        date_of(new_attributes -> '00080020'), time_of(new_attributes -> '00080030'),
+        text_of(new_attributes -> '00080050'), text_of(new_attributes -> '00200010'),
+        fold_name(new_patient -> '00100010', 'Alphabetic'),
+        fold_name(new_patient -> '00100010', 'Ideographic'),
+        fold_name(new_patient -> '00100010', 'Phonetic'),
+        date_of(new_patient -> '00100030'), text_of(new_patient -> '00100040'),
+        owner.differing, new_attributes, lexemes_of(new_names));
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION new_study IS 'whether there is a new row; another call may have been faster';
 
 CREATE FUNCTION register_instance(
     p_study_uid text, p_series_uid text, p_sop_uid text, p_class_uid text, p_syntax_uid text,
@@ -46,9 +78,10 @@ CREATE FUNCTION register_instance(
     p_backend text, p_key text, p_offset bigint, p_length bigint,
     p_door text, p_peer text, p_address text, p_correlation_id text,
     p_study_names jsonb DEFAULT NULL, p_series_names jsonb DEFAULT NULL, p_known_series bigint DEFAULT NULL,
+    p_differences jsonb DEFAULT NULL,
     p_copy_backends text[] DEFAULT NULL, p_copy_keys text[] DEFAULT NULL,
     OUT outcome text, OUT location_is_kept boolean, OUT conflict_id bigint, OUT is_mismatch boolean,
-    OUT series_key bigint
+    OUT series_key bigint, OUT series_shared jsonb
 ) LANGUAGE plpgsql AS $$
 DECLARE
     known record;
@@ -60,11 +93,12 @@ BEGIN
     -- Without p_patient, p_study and p_series the caller holds that all of it is known to the series p_known_series;
     -- where that is gone, nothing is written, the outcome is NULL, and the caller comes again with everything.
     -- A series that is deleted meanwhile breaks the foreign key: the caller comes again as well.
+    -- p_differences are from what that series shares; of p_instance it takes only the Instance Number then.
     is_mismatch := false;
     LOOP
-        SELECT i.id, i.series, i.dataset_digest, i.transfer_syntax_uid,
-            l.key = p_key AND l."offset" = p_offset AS is_ours INTO known
-        FROM instance i LEFT JOIN location l ON l.instance = i.id
+        SELECT i.id, i.series, long_digest(i.dataset_digest) AS dataset_digest, i.transfer_syntax_uid,
+            EXISTS (SELECT FROM location l WHERE l.instance = i.id AND l.key = p_key AND l."offset" = p_offset) AS is_ours
+        INTO known FROM instance i
         WHERE i.sop_instance_uid = p_sop_uid;
         IF FOUND THEN
             IF has_created THEN
@@ -81,7 +115,7 @@ BEGIN
             ELSIF known.is_ours THEN  -- the same call again, after a commit that was never confirmed
                 outcome := 'stored';
                 location_is_kept := true;
-                series_key := known.series;
+                SELECT e.id, e.shared INTO series_key, series_shared FROM series e WHERE e.id = known.series;
                 RETURN;
             ELSE
                 outcome := 'duplicate';
@@ -94,7 +128,9 @@ BEGIN
             p.patient_id <> p_patient_id OR p.issuer_of_patient_id <> p_issuer AS is_mismatch,
             coalesce(s.patient_attributes, p.attributes) ?& keys_of(p_patient)
                 AND s.attributes ?& keys_of(p_study) AS is_full,
-            e.attributes ?& keys_of(p_series) AS series_is_full
+            e.attributes ?& keys_of(p_series) AS series_is_full,
+            e.shared IS NOT NULL AS has_shared,
+            CASE WHEN p_study IS NOT NULL THEN e.shared END AS shared
         INTO known
         FROM study s
         JOIN patient p ON p.id = s.patient
@@ -103,8 +139,7 @@ BEGIN
         IF p_study IS NULL AND (NOT FOUND OR known.series IS DISTINCT FROM p_known_series OR known.is_mismatch) THEN
             RETURN;
         ELSIF NOT FOUND THEN
-            PERFORM new_study(p_study_uid, p_issuer, p_patient_id, p_patient, p_study, p_study_names);
-            has_created := true;
+            has_created := new_study(p_study_uid, p_issuer, p_patient_id, p_patient, p_study, p_study_names) OR has_created;
             CONTINUE;
         END IF;
         is_mismatch := known.is_mismatch;
@@ -114,12 +149,13 @@ BEGIN
         END IF;
         IF known.series IS NULL THEN
             INSERT INTO series (
-                study, series_instance_uid, modality, series_number, attributes, person_names)
+                study, series_instance_uid, modality, series_number, attributes, person_names, shared)
             VALUES ((known.study).id, p_series_uid,
                 text_of(p_series -> '00080060'), integer_of(p_series -> '00200011'), p_series,
-                lexemes_of(p_series_names))
+                lexemes_of(p_series_names),
+                CASE WHEN (SELECT r.version >= 10 FROM oldest_reader r) THEN p_instance - '00200013' END)
             ON CONFLICT (series_instance_uid, study) DO NOTHING;
-            has_created := true;
+            has_created := FOUND OR has_created;
             CONTINUE;
         END IF;
         IF NOT known.series_is_full THEN
@@ -135,11 +171,15 @@ BEGIN
         INSERT INTO instance (
             series, instance_number, number_of_frames, dataset_offset, header_length, pixel_offset,
             pixel_length, tail_offset, sop_instance_uid, sop_class_uid, transfer_syntax_uid,
-            object_digest, dataset_digest, pixel_digest, frames, warnings, attributes)
+            object_digest, dataset_digest, pixel_digest, frames, warnings, attributes, differences)
         VALUES (
             known.series, integer_of(p_instance -> '00200013'), p_frame_count, p_layout[1], p_layout[2],
             p_layout[3], p_layout[4], p_layout[5], p_sop_uid, p_class_uid, p_syntax_uid,
-            p_object_digest, p_dataset_digest, p_pixel_digest, p_frames, p_warnings, p_instance)
+            CASE WHEN known.has_shared THEN short_digest(p_object_digest) ELSE p_object_digest END,
+            CASE WHEN known.has_shared THEN short_digest(p_dataset_digest) ELSE p_dataset_digest END,
+            CASE WHEN known.has_shared THEN short_digest(p_pixel_digest) ELSE p_pixel_digest END, p_frames, p_warnings,
+            CASE WHEN p_differences IS NULL AND known.shared IS NULL THEN p_instance END,
+            coalesce(p_differences, differences_of(p_instance, known.shared)))
         ON CONFLICT (sop_instance_uid) DO NOTHING
         RETURNING id INTO instance_key;
         IF FOUND THEN
@@ -148,11 +188,17 @@ BEGIN
             IF p_copy_backends IS NOT NULL THEN
                 PERFORM add_copies(p_backend, p_key, p_offset, p_copy_backends, p_copy_keys);
             END IF;
-            INSERT INTO change_waiting (action, study_instance_uid, series_instance_uid, sop_instance_uid)
-            VALUES ('stored', p_study_uid, p_series_uid, p_sop_uid);
+            IF known.has_shared THEN
+                INSERT INTO change_waiting (action, series, uid)
+                VALUES ('stored', known.series, packed_uid(p_sop_uid));
+            ELSE
+                INSERT INTO change_waiting (action, study_instance_uid, series_instance_uid, sop_instance_uid)
+                VALUES ('stored', p_study_uid, p_series_uid, p_sop_uid);
+            END IF;
             outcome := 'stored';
             location_is_kept := true;
             series_key := known.series;
+            series_shared := known.shared;
             EXIT;
         END IF;
     END LOOP;
@@ -178,12 +224,25 @@ BEGIN
                 WHERE l.conflict = known.id AND l.key = p_key AND l."offset" = p_offset);
         END IF;
     END IF;
-    INSERT INTO audit (
-        action, door, peer, address, correlation_id, study_instance_uid, sop_instance_uid, detail)
-    VALUES ('instance.' || outcome, p_door, p_peer, p_address, p_correlation_id, p_study_uid, p_sop_uid,
-        CASE WHEN conflict_id IS NOT NULL THEN jsonb_build_object('conflict_id', conflict_id) END);
+    IF conflict_id IS NULL THEN
+        INSERT INTO audit_instance (occasion, uid) VALUES (
+            coalesce((
+                SELECT o.id FROM audit_occasion o
+                WHERE o.study_instance_uid = p_study_uid AND o.correlation_id = p_correlation_id
+                    AND o.action = 'instance.' || outcome
+                    AND o.door = p_door AND o.peer = p_peer AND o.address = p_address
+                LIMIT 1
+            ), new_occasion('instance.' || outcome, p_door, p_peer, p_address, p_correlation_id, p_study_uid)),
+            packed_uid(p_sop_uid));
+    ELSE
+        INSERT INTO audit_line (
+            action, door, peer, address, correlation_id, study_instance_uid, sop_instance_uid, detail)
+        VALUES ('instance.' || outcome, p_door, p_peer, p_address, p_correlation_id, p_study_uid, p_sop_uid,
+            jsonb_build_object('conflict_id', conflict_id));
+    END IF;
 END $$;
 COMMENT ON FUNCTION register_instance IS 'everything that is written for one received instance, in one transaction';
+-- partitioned: ALTER FUNCTION register_instance SET plan_cache_mode = force_generic_plan;
 
 CREATE TABLE left_object (
     of_offset bigint NOT NULL,
