@@ -75,7 +75,7 @@ def test_callers_of_the_version_before_register_without_copies(
     index: InstanceIndex, database: Database
 ) -> None:
     values = parameters_of(with_copies(1, ["b"]), ORIGIN)[:29]
-    statement = load("queries/register").replace(", %s::text[], %s::text[]\n)", ")")
+    statement = load("queries/register").replace(", %s::jsonb, %s::text[], %s::text[]\n)", ")")
     with database.connection() as connection:
         row = connection.execute(statement.encode(), [_as_text(v) for v in values]).fetchone()
     assert row is not None
@@ -90,7 +90,7 @@ def test_copies_go_with_what_they_are_copies_of(index: InstanceIndex, database: 
         connection.execute("UPDATE location SET key = 'moved.dcm'")
     assert set(rows(database, "of_key")) == {("moved.dcm",)}
     with database.connection() as connection:
-        connection.execute("DELETE FROM instance")
+        connection.execute("DELETE FROM location")
     assert rows(database) == []
 
 

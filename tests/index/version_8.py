@@ -43,7 +43,7 @@ class Version8:
 
     def register(self, new: NewInstance, known_series: int | None = None) -> tuple[str, int]:
         """The outcome and the id of the series."""
-        values = parameters_of(new, ORIGIN)[:-1]
+        values = parameters_of(new, ORIGIN)[:29]
         if known_series is not None:
             values[7:10], values[26:28], values[28] = [None] * 3, [None] * 2, known_series
         with self._database.connection() as connection:

@@ -105,7 +105,11 @@ def test_a_rule_by_the_sender_is_kept_to(
     bench = folders.bench(database, folders.storage("new", drain="old", rules=rules))
     with database.connection() as connection:
         connection.execute(
-            "UPDATE audit SET door = 'dimse', peer = 'CT1' WHERE sop_instance_uid = '1.2.3'"
+            "WITH one AS (INSERT INTO audit_occasion"
+            " (action, door, peer, address, correlation_id, study_instance_uid)"
+            " SELECT action, 'dimse', 'CT1', address, correlation_id, study_instance_uid"
+            " FROM audit WHERE sop_instance_uid = '1.2.3' RETURNING id)"
+            " UPDATE audit_instance SET occasion = one.id FROM one WHERE uid = packed_uid('1.2.3')"
         )
     drained(bench)
     assert where(bench, 3) == ["third"]
