@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo test fast fuzz lint format types imports dockerfile bench bench-peers conformance docs clean lock tools
+.PHONY: help run demo test fast fuzz crash lint format types imports dockerfile bench bench-peers conformance docs clean lock tools
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -21,14 +21,17 @@ run: $(RUN) ## install what is needed and run the archive, data in ./data
 demo: $(RUN) ## store the images that come with pydicom and say what to try next
 	@$(BIN)/vna demo $(ARGS)
 
-test: $(DEV) tools ## the whole suite, all that `make bench` does not cover
-	$(PYTEST) -n 2 -m "not bench" $(ARGS)
+test: $(DEV) tools ## the whole suite, all that `make bench` and `make crash` do not cover
+	$(PYTEST) -n 2 -m "not bench and not crash" $(ARGS)
 
 fast: $(DEV) ## unit tests only, in seconds
 	$(PYTEST) -m "not bench and not slow" tests/unit $(ARGS)
 
 fuzz: $(DEV) ## inputs that nobody thought of, for all that reads what a peer sent: a minute, or ARGS=--seconds=600
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+crash: $(DEV) tools ## kill, fill, freeze and break it everywhere: the long forms of such tests, some minutes
+	$(PYTEST) -m crash $(ARGS)
 
 lint: $(DEV) ## rules and format of the code (ruff)
 	$(BIN)/ruff check .

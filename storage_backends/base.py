@@ -21,6 +21,12 @@ def check_key(key: str) -> str:
     return key
 
 
+class FreshKey(str):
+    """A key that was made at random for the object that is put under it: it can't be another's already."""
+
+    __slots__ = ()
+
+
 def resolve_range(key: str, size: int, start: int, length: int | None) -> tuple[int, int]:
     """Return (start, byte count) inside an object of `size` bytes; a range beyond the end is cut there.
 
@@ -38,6 +44,10 @@ class Digest:
 
     algorithm: str
     value: str
+
+
+PROVEN_BY_SOURCE = Digest("source", "")
+"""In place of a digest: the source proves its bytes and raises IntegrityError before its end when they are wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,8 @@ class StorageBackend(Protocol):
         Atomic and durable: after return the whole object survives a crash; after an exception nothing is
         visible. A source may have an attribute `vouched`, the digest of all its bytes as the caller computed it
         from where they lie in memory: equal to `digest` and from position 0 on, the bytes need not be hashed
-        again. Raises InvalidKey, ObjectExists, IntegrityError (size or digest differ), BackendFull,
+        again. With PROVEN_BY_SOURCE nothing is left to be compared. Whether a FreshKey is taken need not be
+        asked. Raises InvalidKey, ObjectExists, IntegrityError (size or digest differ), BackendFull,
         BackendUnavailable.
         """
         ...

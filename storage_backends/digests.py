@@ -7,7 +7,7 @@ from typing import Protocol
 
 from blake3 import blake3
 
-from storage_backends.base import Digest
+from storage_backends.base import PROVEN_BY_SOURCE, Digest
 from storage_backends.errors import IntegrityError
 
 BLAKE3 = "blake3"
@@ -21,8 +21,21 @@ class Hasher(Protocol):
     def hexdigest(self) -> str: ...
 
 
+class _Trust:
+    """The hasher for bytes that their source proves."""
+
+    def update(self, data: Buffer, /) -> None:
+        """Take no notice."""
+
+    def hexdigest(self) -> str:
+        """As PROVEN_BY_SOURCE has it."""
+        return PROVEN_BY_SOURCE.value
+
+
 def new_hasher(algorithm: str) -> Hasher:
     """A fresh hasher. Raises IntegrityError for a name that can't be checked here."""
+    if algorithm == PROVEN_BY_SOURCE.algorithm:
+        return _Trust()
     if algorithm == BLAKE3:
         hasher: Hasher = blake3()
         return hasher

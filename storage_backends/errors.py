@@ -39,5 +39,9 @@ class BackendFull(BackendUnavailable):
     """The store has no room left."""
 
 
+class BackendReadOnly(BackendFull):
+    """The store takes no new objects at all: it is read-only, or the archive may not write there."""
+
+
 class InvalidOptions(StorageError):
     """No driver of that name, or options that it does not understand."""

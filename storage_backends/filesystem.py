@@ -11,10 +11,12 @@ from typing import BinaryIO, Self
 
 from storage_backends.base import Digest, FileSpan, ObjectInfo, ObjectReader, resolve_range
 from storage_backends.beneath import open_below
+from storage_backends.buffers import Buffers
 from storage_backends.digests import Hasher, check_bytes, check_digest, new_hasher
 from storage_backends.direct import write_all
 from storage_backends.directories import DirectoryCache, make_root, rename_without_replacing
 from storage_backends.errors import (
+    BackendReadOnly,
     BackendUnavailable,
     IntegrityError,
     ObjectExists,
@@ -24,10 +26,11 @@ from storage_backends.layout import open_directory, split_key, walk
 from storage_backends.oserrors import is_other_file_system, storage_error, translated
 from storage_backends.probing import probe_with_object
 from storage_backends.scratch import Scratch, ScratchFile
-from storage_backends.streams import check_length, in_memory, shows_memory
+from storage_backends.streams import check_length, in_memory, read_into, shows_memory
 
 INCOMING = ".incoming"
 _CHUNK = 2**20
+_IDLE_BUFFERS = 8
 _FILE_MODE = 0o440
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -46,14 +49,19 @@ class FilesystemBackend:
         with translated(name, f"directory {root}"):
             self._root_fd = make_root(root)
             self._scratch = Scratch(root.resolve() / INCOMING)
+        with (
+            contextlib.suppress(BackendReadOnly),  # it can be read all the same
+            translated(name, f"directory {root}", writes=True),
+        ):
             self._scratch.sweep()
         self._directories = DirectoryCache(self._root_fd)
+        self._buffers = Buffers(_CHUNK, _IDLE_BUFFERS)
 
     def put(self, key: str, source: BinaryIO, *, size: int, digest: Digest) -> ObjectInfo:
         """See StorageBackend.put. A source with `getbuffer` is written from where it lies."""
         folders, name = split_key(key)
-        with translated(self.name, key), self._new_file() as file:
-            _fill(file.fd, key, source, size, digest)
+        with translated(self.name, key, writes=True), self._new_file() as file:
+            _fill(file.fd, key, source, (size, digest), self._buffers)
             os.fsync(file.fd)
             self._publish(key, (file.dir_fd, file.name), folders, name)
             return ObjectInfo(key, size, os.fstat(file.fd).st_mtime)
@@ -61,7 +69,7 @@ class FilesystemBackend:
     def adopt(self, key: str, path: Path, *, size: int, digest: Digest) -> ObjectInfo:
         """See SupportsAdopt.adopt."""
         folders, name = split_key(key)
-        with translated(self.name, key):
+        with translated(self.name, key, writes=True):
             fd = os.open(path, _READ_FLAGS)
             try:
                 status = os.fstat(fd)
@@ -97,7 +105,10 @@ class FilesystemBackend:
     def delete(self, key: str) -> None:
         """See StorageBackend.delete. Syncs for a missing file as well: an earlier call may have failed."""
         folders, name = split_key(key)
-        with translated(self.name, key), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with (
+            translated(self.name, key, writes=True),
+            contextlib.suppress(FileNotFoundError, NotADirectoryError),
+        ):
             fd = open_directory(self._root(), folders)
             try:
                 with contextlib.suppress(FileNotFoundError):
@@ -125,6 +136,7 @@ class FilesystemBackend:
             self._closed = True
             self._scratch.close()
             self._directories.clear()
+            self._buffers.clear()
             os.close(self._root_fd)
 
     def _root(self) -> int:
@@ -233,26 +245,33 @@ class FileReader:
         self.close()
 
 
-def _fill(fd: int, key: str, source: BinaryIO, size: int, digest: Digest) -> None:
-    """Write `size` bytes of `source` and check them; a buffer in memory is used where it lies."""
-    if not shows_memory(source):
-        hasher = new_hasher(digest.algorithm)
-        _copy(fd, key, source, size, hasher)
-        check_digest(key, hasher, digest)
+def _fill(
+    fd: int, key: str, source: BinaryIO, announced: tuple[int, Digest], buffers: Buffers
+) -> None:
+    """Write as many bytes of `source` as were announced and check them; memory that it shows is used where it lies."""
+    size, digest = announced
+    if shows_memory(source):
+        with in_memory(key, source, size, digest) as (data, is_vouched):
+            if not is_vouched:
+                check_bytes(key, data, digest)
+            write_all(fd, data)
         return
-    with in_memory(key, source, size, digest) as (data, is_vouched):
-        if not is_vouched:
-            check_bytes(key, data, digest)
-        write_all(fd, data)
+    hasher = new_hasher(digest.algorithm)
+    with buffers.lend() as memory:
+        _copy(fd, key, source, size, (hasher, memory))
+    check_digest(key, hasher, digest)
 
 
-def _copy(fd: int, key: str, source: BinaryIO, size: int, hasher: Hasher) -> None:
-    missing = size
-    while missing:
-        data = source.read(min(_CHUNK, missing))
-        if not data:
-            break
-        hasher.update(data)
-        write_all(fd, memoryview(data), size - missing)
-        missing -= len(data)
-    check_length(key, size, size - missing)
+def _copy(
+    fd: int, key: str, source: BinaryIO, size: int, through: tuple[Hasher, memoryview]
+) -> None:
+    hasher, memory = through
+    done = 0
+    while done < size:
+        with memory[: size - done] as target, target[: read_into(source, target)] as data:
+            hasher.update(data)
+            write_all(fd, data, done)
+            done += len(data)
+            if not data:
+                break
+    check_length(key, size, done)

@@ -8,12 +8,15 @@ from contextlib import contextmanager
 
 from storage_backends.errors import (
     BackendFull,
+    BackendReadOnly,
     BackendUnavailable,
     ObjectNotFound,
     StorageError,
 )
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_READ_ONLY = frozenset({errno.EROFS})
+_NOT_ALLOWED = frozenset({errno.EACCES, errno.EPERM})
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
@@ -25,12 +28,15 @@ def storage_error(error: OSError, backend: str, key: str) -> StorageError:
 
 
 @contextmanager
-def translated(backend: str, what: str) -> Iterator[None]:
-    """Turn every OSError inside into BackendFull or BackendUnavailable."""
+def translated(backend: str, what: str, *, writes: bool = False) -> Iterator[None]:
+    """Turn every OSError inside into BackendFull, BackendReadOnly or BackendUnavailable.
+
+    What may not be done is a read-only store to who `writes`.
+    """
     try:
         yield
     except OSError as exc:
-        raise _failure(exc, backend, what) from exc
+        raise _failure(exc, backend, what, writes=writes) from exc
 
 
 def is_other_file_system(error: OSError) -> bool:
@@ -38,6 +44,10 @@ def is_other_file_system(error: OSError) -> bool:
     return error.errno == errno.EXDEV
 
 
-def _failure(error: OSError, backend: str, what: str) -> StorageError:
-    kind = BackendFull if error.errno in _FULL else BackendUnavailable
+def _failure(error: OSError, backend: str, what: str, *, writes: bool = False) -> StorageError:
+    kind = BackendUnavailable
+    if error.errno in _FULL:
+        kind = BackendFull
+    elif error.errno in _READ_ONLY or (writes and error.errno in _NOT_ALLOWED):
+        kind = BackendReadOnly
     return kind(f"{backend}: {what}: {error.strerror or error}")

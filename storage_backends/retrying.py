@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
 from storage_backends.base import (
+    PROVEN_BY_SOURCE,
     Digest,
     FileSpan,
     ObjectInfo,
@@ -123,6 +125,8 @@ class RetryingBackend(WrappingBackend):
                 self.pause_or_raise(exc, failures)
 
     def _is_ours(self, key: str, size: int, digest: Digest) -> bool:
+        if digest == PROVEN_BY_SOURCE:
+            return False
         hasher, seen = new_hasher(digest.algorithm), 0
         with self.open(key) as reader:
             while chunk := reader.read(_CHUNK):
@@ -136,10 +140,14 @@ class _RetryingAdopter(RetryingBackend):
 
     def adopt(self, key: str, path: Path, *, size: int, digest: Digest) -> ObjectInfo:
         """See SupportsAdopt.adopt."""
-        inner = cast("SupportsAdopt", self._inner)
-        info = self._write(
-            key, size, digest, lambda: inner.adopt(key, path, size=size, digest=digest)
-        )
+        inner, attempts = cast("SupportsAdopt", self._inner), count()
+
+        def take() -> ObjectInfo:
+            if next(attempts) and not path.exists():
+                raise ObjectExists(f"{self.name}: {key!r} was taken over by an earlier attempt")
+            return inner.adopt(key, path, size=size, digest=digest)
+
+        info = self._write(key, size, digest, take)
         path.unlink(missing_ok=True)
         return info
 

@@ -94,6 +94,24 @@ def read_exactly(source: Readable, size: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
+def read_into(source: Readable, target: memoryview) -> int:
+    """Fill `target` from `source`; the count of bytes, fewer only at the end."""
+    readinto = getattr(source, "readinto", None)
+    done = 0
+    while done < len(target):
+        with target[done:] as rest:
+            if readinto is not None:
+                count = readinto(rest) or 0
+            else:
+                data = source.read(len(rest))
+                count = len(data)
+                rest[:count] = data
+        if not count:
+            break
+        done += count
+    return done
+
+
 def read_announced(key: str, source: Readable, size: int) -> bytes:
     """The `size` bytes that were announced for the object `key`. Raises IntegrityError when fewer come."""
     data = read_exactly(source, size)

@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, cast
 
+from storage_backends.base import PROVEN_BY_SOURCE, FreshKey
 from storage_backends.digests import digest_of
 from storage_backends.errors import IntegrityError, InvalidKey, ObjectExists, StorageError
 from storage_backends.streams import MemoryStream
@@ -98,6 +99,26 @@ class PutContract(ContractCase):
         with raises(IntegrityError):
             self.backend.put("cut", source, size=10, digest=digest_of(data))
         self.assert_absent("cut")
+
+    def test_put_leaves_the_proof_to_a_source_that_proves_itself(self) -> None:
+        for number, size in enumerate(SIZES):
+            source = cast("BinaryIO", Unseekable(sample(size)))
+            self.backend.put(f"proven/{number}", source, size=size, digest=PROVEN_BY_SOURCE)
+            assert read(self.backend, f"proven/{number}") == sample(size)
+        for data, fails_after in ((b"short", 100), (sample(3 * 2**20), 2**20)):
+            source = cast("BinaryIO", Unseekable(data, fails_after=fails_after, piece=70_001))
+            with raises(StorageError, RuntimeError):
+                self.backend.put("unproven", source, size=3 * 2**20, digest=PROVEN_BY_SOURCE)
+            self.assert_absent("unproven")
+
+    def test_a_fresh_key_is_a_key_like_any_other(self) -> None:
+        put(self.backend, FreshKey("fresh/one"), b"data")
+        assert read(self.backend, "fresh/one") == b"data"
+        with raises(ObjectExists):
+            put(self.backend, "fresh/one", b"other")
+        for key in INVALID_KEYS:
+            with raises(InvalidKey):
+                put(self.backend, FreshKey(key), b"data")
 
     def test_put_refuses_a_source_that_ends_early(self) -> None:
         for source in (io.BytesIO(b"short"), cast("BinaryIO", Unseekable(b"short"))):

@@ -26,9 +26,10 @@ _CLEAN = """
     DELETE FROM campaign;
     DELETE FROM location; DELETE FROM trash_item; DELETE FROM trash; DELETE FROM change;
     DELETE FROM change_waiting; DELETE FROM conflict; DELETE FROM instance; DELETE FROM series;
-    DELETE FROM study; DELETE FROM patient; DELETE FROM audit; DELETE FROM commitment;
+    DELETE FROM study; DELETE FROM patient; DELETE FROM audit_line; DELETE FROM commitment;
+    DELETE FROM audit_instance; DELETE FROM audit_occasion; DELETE FROM series_gone;
     DELETE FROM commitment_asked; DELETE FROM procrastinate_jobs; DELETE FROM procrastinate_workers;
-    DELETE FROM verification; DELETE FROM series_due; UPDATE series_due_cursor SET number = 0
+    DELETE FROM verification; DELETE FROM drain; DELETE FROM series_due; UPDATE series_due_cursor SET number = 0
 """
 
 

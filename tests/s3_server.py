@@ -27,6 +27,7 @@ class S3Server:
     port: int
     folder: Path
     scheme: str = "http"
+    pid: int = 0
 
     @property
     def endpoint(self) -> str:
@@ -59,8 +60,8 @@ def running_s3(folder: Path, port: int = 0, tls: Credentials | None = None) -> I
         "--cache-dir", folder / "cache",
         *(("--cert", tls.certificate, "--key", tls.key) if tls else ()),
     )  # fmt: skip
-    with serving(command, port, folder / "rclone.log"):
-        yield S3Server(port, folder / "objects", "https" if tls else "http")
+    with serving(command, port, folder / "rclone.log") as process:
+        yield S3Server(port, folder / "objects", "https" if tls else "http", process.pid)
 
 
 def _program() -> Path:

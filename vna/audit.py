@@ -27,6 +27,9 @@ class AuditAction(StrEnum):
     ASSOCIATION_IDENTIFIED = "association.identified"
     ASSOCIATION_REJECTED = "association.rejected"
     MIGRATION_CHANGED = "migration.changed"
+    STORAGE_DRAIN_BEGAN = "storage.drain_began"
+    STORAGE_DRAIN_CANCELLED = "storage.drain_cancelled"
+    STORAGE_DRAINED = "storage.drained"
     ARCHIVE_STARTED = "archive.started"
 
 

@@ -9,7 +9,8 @@ from typing import Self
 
 from vna.audit import AuditLog
 from vna.bootstrap_database import database_of, prepare_data_dir
-from vna.bootstrap_storage import backends_of
+from vna.bootstrap_storage import object_store_of
+from vna.bootstrap_upkeep import Parts, upkeep_of
 from vna.config import Config
 from vna.errors import ConfigError
 from vna.index.audit import PostgresAuditLog
@@ -24,7 +25,6 @@ from vna.index.kept_objects import KeptObjectIndex
 from vna.index.search import SearchIndex
 from vna.index.trash import TrashIndex
 from vna.index.upgrade import upgrade
-from vna.index.verification import VerificationIndex
 from vna.own_secret import own_secret
 from vna.services.anonymizing import AnonymizingService
 from vna.services.asked_commitment import AskedCommitmentService
@@ -32,17 +32,20 @@ from vna.services.changes import ChangeService
 from vna.services.commitment import CommitmentService
 from vna.services.decoders import Decoders
 from vna.services.delivery import DeliveryService
+from vna.services.draining import DrainService
 from vna.services.encapsulated import DocumentService
 from vna.services.frames import FrameService
 from vna.services.health import HealthService
 from vna.services.metadata import MetadataService
 from vna.services.piecewise import PiecewiseConversion
 from vna.services.pixels import PixelService
+from vna.services.placement import Placement
 from vna.services.query import QueryService
 from vna.services.rebuilding import RebuildService
 from vna.services.rendering import RenderService, RenderSettings
-from vna.services.repair import RepairService
+from vna.services.replication import ReplicationService
 from vna.services.retrieve import RetrieveService
+from vna.services.sources import Sources
 from vna.services.storage import ObjectStore
 from vna.services.store import StoreService
 from vna.services.trash import TrashService
@@ -66,9 +69,11 @@ class Archive:
     documents: DocumentService
     anonymizing: AnonymizingService
     metadata: MetadataService
+    replication: ReplicationService
     trash: TrashService
     verification: VerificationService
     rebuilding: RebuildService
+    draining: DrainService
     changes: ChangeService
     health: HealthService
     commitments: CommitmentService
@@ -84,6 +89,7 @@ class Archive:
     def close(self) -> None:
         """Release database, storage and the hold on an embedded Postgres."""
         self.commitments.close()
+        self.draining.close()
         self.decoders.close()
         self.database.close()
         self.spool.close()
@@ -102,7 +108,7 @@ def build(config: Config) -> Archive:
     """An archive ready to serve, its schema up to date. Raises ConfigError, Unavailable; nothing stays open then."""
     with ExitStack() as undo:
         data_dir = prepare_data_dir(config)
-        objects = ObjectStore(backends_of(config.storage, data_dir), config.storage.backend)
+        objects = object_store_of(config.storage, data_dir)
         undo.callback(objects.close)
         spool = Spool(
             _spool_directory(config), config.spool.memory_bytes, config.spool.process_memory_bytes
@@ -114,7 +120,8 @@ def build(config: Config) -> Archive:
             undo.callback(embedded.release)
         database = database_of(config, embedded)
         undo.callback(database.close)
-        upgrade(database)
+        # Nobody else serves from a Postgres of our own.
+        upgrade(database, config.database.partitions, with_post=embedded is not None)
         archive = _assemble(config, database, embedded, objects, spool)
         undo.pop_all()
     return archive
@@ -134,8 +141,10 @@ def _assemble(
     piecewise = PiecewiseConversion(retrieve, decoders, max_bytes)
     delivery = DeliveryService(retrieve, pixels, piecewise)
     frames = FrameService(retrieve, pixels, decoders, max_bytes)
-    store = StoreService(index, objects, spool, audit, config.archive.issuer_of_patient_id)
-    named, repair = VerificationIndex(database), RepairService(store, objects, spool)
+    issuer, placement = config.archive.issuer_of_patient_id, Placement(config.storage)
+    store = StoreService(index, objects, spool, audit, issuer, placement)
+    replication = ReplicationService(index.replicas, objects)
+    upkeep = upkeep_of(Parts(database, objects, placement, store, replication, audit))
     return Archive(
         config=config,
         store=store,
@@ -149,17 +158,14 @@ def _assemble(
         documents=DocumentService(retrieve, max_bytes),
         anonymizing=AnonymizingService(delivery, decoders, max_bytes, _pseudonym_secret(config)),
         metadata=MetadataService(index, retrieve, config.web.metadata_cache_bytes),
-        verification=VerificationService(named, objects, repair),
-        rebuilding=RebuildService(named, objects, repair),
+        replication=replication,
+        verification=upkeep.verification,
+        rebuilding=upkeep.rebuilding,
+        draining=upkeep.draining,
         trash=TrashService(TrashIndex(database), objects, config.trash.keep_days),
         changes=ChangeService(ChangeIndex(database)),
         health=HealthService(database, objects),
-        commitments=CommitmentService(
-            CommitmentIndex(database, jobs),
-            KeptObjectIndex(database),
-            objects,
-            config.commitment,
-        ),
+        commitments=_commitments(config, database, jobs, index, objects),
         asked_commitments=AskedCommitmentService(AskedCommitmentIndex(database)),
         jobs=jobs,
         audit=audit,
@@ -168,6 +174,22 @@ def _assemble(
         objects=objects,
         spool=spool,
         embedded=embedded,
+    )
+
+
+def _commitments(
+    config: Config,
+    database: Database,
+    jobs: JobQueue,
+    index: InstanceIndex,
+    objects: ObjectStore,
+) -> CommitmentService:
+    return CommitmentService(
+        CommitmentIndex(database, jobs),
+        KeptObjectIndex(database),
+        objects,
+        config.commitment,
+        Sources(index.replicas, objects).doubt,
     )
 
 

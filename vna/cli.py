@@ -15,6 +15,7 @@ from vna import __version__
 from vna.cli_common import common as _common
 from vna.cli_common import load as _load
 from vna.cli_migrate import migrate
+from vna.cli_storage import storage
 from vna.cli_trash import trash
 from vna.cli_verify import rebuild, verify
 from vna.config import Config
@@ -64,6 +65,7 @@ def serve(role: str, **options: object) -> None:
     sys.exit(run(config, role, variables))
 
 
+main.add_command(storage)
 main.add_command(trash)
 main.add_command(migrate)
 main.add_command(verify)
@@ -110,15 +112,26 @@ db.add_command(rebuild)
 
 @db.command()
 @_common
-def upgrade(**options: object) -> None:
-    """Bring the schema up to this version; safe while other nodes start."""
+@click.option(
+    "--post", is_flag=True, help="Also what older versions can't live with: all nodes are upgraded."
+)
+def upgrade(post: bool, **options: object) -> None:
+    """Bring the schema up to this version; safe while other nodes start or the version before serves."""
     from vna.bootstrap_database import open_database
+    from vna.index.upgrade import status
     from vna.index.upgrade import upgrade as run
 
     config, _ = _load(options)
     with open_database(config) as database:
-        applied = run(database)
-    click.echo("\n".join(applied) if applied else "the schema is up to date")
+        applied = run(database, config.database.partitions, with_post=post)
+        waiting = status(database).pending
+    click.echo("\n".join(applied) if applied or waiting else "the schema is up to date")
+    if waiting:
+        click.echo(f"not yet, since older versions may serve: {', '.join(waiting)}")
+    if waiting and post:
+        raise click.ClickException(
+            "an older version of the archive is connected to the database: upgrade or stop it, then run this again"
+        )
 
 
 @main.group("config")
@@ -136,7 +149,8 @@ def show(**options: object) -> None:
     tree["archive"]["pseudonym_secret"] = "***" if config.archive.pseudonym_secret else ""
     tree["web"]["users"] = dict.fromkeys(config.web.users, "***")
     tree["dimse"]["identity"]["users"] = dict.fromkeys(config.dimse.identity.users, "***")
-    tree["storage"]["options"] |= dict.fromkeys(secret_options(config.storage), "***")
+    for table in (tree["storage"], *tree["storage"]["backends"].values()):
+        table["options"] |= dict.fromkeys(secret_options(table["options"]), "***")
     click.echo(orjson.dumps(tree, default=str, option=orjson.OPT_INDENT_2).decode())
 
 
@@ -205,8 +219,11 @@ def doctor(**options: object) -> None:
         counts |= {f"jobs {row.state} {row.name}": row.count for row in archive.jobs.counts()}
         counts["commitments not reported"] = len(archive.commitments.open())
         counts["in the trash"] = sum(entry.instances for entry in archive.trash.entries())
+        drains = [found for found in archive.draining.index.drains() if found.ended_at is None]
+        counts["backends being drained"] = len(drains)
+        waiting = {f"copies due in {row.backend}": row for row in archive.replication.index.due()}
     click.echo("\n".join(f"{name:10} {state}" for name, state in health.items()))
-    click.echo("\n".join(f"{name:10} {count}" for name, count in counts.items()))
+    click.echo("\n".join(f"{name:10} {count}" for name, count in (counts | waiting).items()))
     sys.exit(0 if set(health.values()) == {"ok"} else EXIT_FAILURES)
 
 

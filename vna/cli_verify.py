@@ -11,7 +11,7 @@ import click
 import orjson
 
 from vna.cli_common import common, load, operator, stop_on_signals
-from vna.model.verification import FAULTS, Fault, Finding, Run
+from vna.model.verification import FAULTS, Coverage, Fault, Finding, Run
 
 if TYPE_CHECKING:
     from vna.bootstrap import Archive
@@ -24,12 +24,14 @@ _MIB = 2**20
 @click.command()
 @common
 @click.option("--study", default="", help="Only the objects of this Study Instance UID.")
+@click.option("--backend", "only", default="", help="Only this backend, and the rows that name it.")
 @click.option("--sample", type=click.IntRange(1), help="Only so many objects, chosen at random.")
 @click.option("--quick", is_flag=True, help="Compare names and sizes; read no object.")
 @click.option(
     "--repair",
     is_flag=True,
-    help="Adopt objects that the index lacks; nothing is removed but what is kept twice and was read again.",
+    help="Write lost and damaged objects anew from healthy copies, adopt objects that the index lacks; nothing is "
+    "removed but what is kept twice and was read again.",
 )
 @click.option("--rate", type=click.IntRange(0), default=0, help="MiB a second at most; 0: all.")
 @click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True)
@@ -42,6 +44,9 @@ _MIB = 2**20
 )
 @click.option(
     "--report", is_flag=True, help="List the runs so far, the newest first; verify nothing."
+)
+@click.option(
+    "--status", is_flag=True, help="How much of each backend was read, and when; verify nothing."
 )
 @click.option("--json", "as_json", is_flag=True, help="A JSON document a finding, the totals last.")
 def verify(**options: object) -> None:
@@ -60,12 +65,16 @@ def verify(**options: object) -> None:
         rate=int(str(options["rate"])) * _MIB,
         threads=int(str(options["threads"])),
         young=float(str(options["young"])),
+        only=str(options["only"]),
     )
     with build(config) as archive:
         telling = _Telling(bool(options["as_json"]))
         if options["report"]:
             left = 0
             telling.runs(archive.verification.index.runs())
+        elif options["status"]:
+            left = 0
+            telling.coverage(archive.verification.coverage())
         elif options["study"] or options["sample"]:
             left = _some(archive, how, telling, str(options["study"]), options["sample"])
         else:
@@ -168,6 +177,12 @@ class _Telling:
         if not runs and not self._as_json:
             click.echo("nothing was verified so far")
 
+    def coverage(self, backends: list[Coverage]) -> None:
+        """How much of each backend was read, and when."""
+        for found in backends:
+            document = dataclasses.asdict(found) | {"share": found.share}
+            click.echo(orjson.dumps(document).decode() if self._as_json else _coverage_line(found))
+
     def end(self, objects: int, size: int, found: dict[Fault, int], left: int) -> None:
         """The totals."""
         if self._is_terminal:
@@ -208,7 +223,26 @@ def _run_line(run: Run) -> str:
         else f"open at {run.backend} {run.position}"
     )
     kind = "every byte" if run.is_deep else "names and sizes"
+    where = f" of {run.only}" if run.only else ""
     return (
-        f"{run.began_at:%Y-%m-%d %H:%M} to {ended}: {kind} of {run.objects} objects, "
+        f"{run.began_at:%Y-%m-%d %H:%M} to {ended}{where}: {kind} of {run.objects} objects, "
         f"{run.size / 2**30:.2f} GiB; {run.faults} faults left"
     )
+
+
+def _coverage_line(found: Coverage) -> str:
+    """What was read of one backend, as a person reads it."""
+    whole = "never read as a whole"
+    if found.began_at and found.ended_at:
+        whole = (
+            f"all that was there on {found.began_at:%Y-%m-%d %H:%M} was read by {found.ended_at:%Y-%m-%d %H:%M}, "
+            f"{found.faults} faults left"
+        )
+    reading = ""
+    if found.open_since and found.open_seen_at:
+        share = min(1.0, found.open_objects / max(found.objects, 1))
+        reading = (
+            f"; {share:.0%} read again since {found.open_since:%Y-%m-%d %H:%M} "
+            f"(last at {found.open_seen_at:%Y-%m-%d %H:%M})"
+        )
+    return f"{found.backend}: {found.share:.0%} of about {found.objects} objects covered; {whole}{reading}"

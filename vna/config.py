@@ -75,11 +75,15 @@ class ArchiveConfig:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseConfig:
-    """The index. An empty `url` means an embedded Postgres under the data directory."""
+    """The index. An empty `url` means an embedded Postgres under the data directory.
+
+    `partitions`: into how many a new database divides its largest tables; 0: plain tables, or as the database is.
+    """
 
     url: str = ""
     pool_size: int = 16
     connect_timeout: float = 10.0
+    partitions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +216,7 @@ _MINIMUM: tuple[tuple[str, float, tuple[str, ...]], ...] = (
     ("decoding", 0.001, ("seconds", "idle_seconds")),
     ("decoding", 64 * 2**20, ("memory_bytes",)),
     ("database", 1, ("pool_size",)),
+    ("database", 0, ("partitions",)),
     ("database", 0.001, ("connect_timeout",)),
     ("spool", 0, ("memory_bytes", "process_memory_bytes")),
 )

@@ -74,4 +74,4 @@ class Unavailable(VnaError):
 
 
 class OutOfSpace(Unavailable):
-    """No room left to store an object; nothing was kept, the sender should try later."""
+    """No room left to store an object, or no leave to write it; nothing was kept, the sender should try later."""

@@ -104,6 +104,43 @@ BYTES_VERIFIED = Counter("vna_verified_bytes_total", "Bytes of objects that were
 STORAGE_FAULTS = Counter(
     "vna_storage_faults_total", "What verification found and did not repair", ["fault"]
 )
+READS_FROM_COPIES = Counter(
+    "vna_reads_from_copies_total",
+    "Reads that a copy had to answer since the location could not, by the backend of the copy",
+    ["backend"],
+)
+COPIES_DONE = Counter(
+    "vna_copies_total", "Copies and healed objects, by backend and outcome", ["backend", "outcome"]
+)
+COPIES_DUE = Gauge(
+    "vna_copies_due",
+    "Copies to be written and objects to be healed, by backend",
+    ["backend"],
+    multiprocess_mode="livemax",
+)
+COPIES_OLDEST = Gauge(
+    "vna_copies_oldest_seconds",
+    "For how long the oldest of them has waited",
+    ["backend"],
+    multiprocess_mode="livemax",
+)
+VERIFIED_SHARE = Gauge(
+    "vna_verified_share",
+    "Share of the objects of a backend that the last whole reading, or the one under way, has read",
+    ["backend"],
+    multiprocess_mode="livemax",
+)
+VERIFIED_SINCE = Gauge(
+    "vna_verified_since_seconds",
+    "When the last whole reading of a backend began: what is older was read since",
+    ["backend"],
+    multiprocess_mode="livemax",
+)
+OBJECTS_DRAINED = Counter(
+    "vna_objects_drained_total",
+    "Objects that had to leave a backend, by what became of them",
+    ["backend", "outcome"],
+)
 STORAGE_ERRORS = Counter(
     "vna_storage_errors_total",
     "Failed calls of the storage backend",

@@ -23,7 +23,7 @@ from vna.arenas import Arena, ArenaPool
 from vna.errors import OutOfSpace, Unavailable, VnaError
 
 CHUNK = 2**20
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 Span = tuple[int, int]
 """(start, length) in bytes."""
@@ -178,5 +178,7 @@ def translate(error: OSError) -> VnaError:
     """OutOfSpace or Unavailable."""
     reason = error.strerror or str(error)
     if error.errno in _FULL:
-        return OutOfSpace(f"spool: {reason}; make room in the spool's file system, then send again")
+        return OutOfSpace(
+            f"spool: {reason}; the spool's file system needs room, and to be writable"
+        )
     return Unavailable(f"spool: {reason}")

@@ -7,7 +7,6 @@ import os
 import secrets
 import signal
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,20 +14,18 @@ from types import FrameType
 from typing import TYPE_CHECKING, Self
 
 from vna.bootstrap_database import open_database
+from vna.caretaker import Caretaker
 from vna.config import Config
 from vna.config_web import studies_url
 from vna.errors import Unavailable, VnaError
 from vna.index.campaigns import CampaignIndex
-from vna.index.changes import ChangeIndex
-from vna.index.commitments import CommitmentIndex
 from vna.index.database import Database
 from vna.index.job_worker import JobWorker, WorkerSettings
-from vna.index.jobs import JobQueue, NewJob, Payload
-from vna.index.metadata_documents import MetadataDocumentIndex
-from vna.index.trash import TrashIndex
-from vna.index.verification import VerificationIndex
-from vna.model.commitment import REPORT_JOB, CommitmentState, unknown_peer
+from vna.index.jobs import Payload
+from vna.model.commitment import REPORT_JOB
+from vna.model.draining import DRAIN_JOB
 from vna.model.identifiers import Origin
+from vna.model.replicas import COPY_JOB
 from vna.model.series import SETTLE_JOB
 from vna.model.trash import SWEEP_JOB
 from vna.model.verification import SCRUB_JOB
@@ -40,7 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TIDY_EVERY = 3600.0
 _LOOK_FOR_CAMPAIGNS = 1.0
 
 
@@ -50,7 +46,7 @@ def run_worker(config: Config) -> int:
     stopping = threading.Event()
     with open_database(config) as database, _Workshop(config, database) as workshop:
         if PARENT_VARIABLE not in os.environ:  # a parent has brought the schema up to date
-            _upgrade(database)
+            _upgrade(database, config.database.partitions)
         jobs = config.jobs
         worker = JobWorker(
             database,
@@ -58,10 +54,12 @@ def run_worker(config: Config) -> int:
                 REPORT_JOB: lambda payload: workshop.report_commitment(payload, stopping.is_set),
                 SWEEP_JOB: lambda _: workshop.sweep_trash(stopping.is_set),
                 SCRUB_JOB: lambda _: workshop.scrub(stopping.is_set),
+                DRAIN_JOB: lambda _: workshop.drain(stopping.is_set),
+                COPY_JOB: lambda _: workshop.copy_objects(stopping.is_set),
                 SETTLE_JOB: lambda _: workshop.make_documents(stopping.is_set),
             },
             WorkerSettings(jobs.threads, jobs.stalled_after, jobs.drain_timeout),
-            on_round=_Caretaker(config, database).look_after,
+            on_round=Caretaker(config, database).look_after,
         )
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -107,10 +105,10 @@ def _limit_drain(seconds: float) -> None:
     timer.start()
 
 
-def _upgrade(database: Database) -> None:
+def _upgrade(database: Database, partitions: int) -> None:
     from vna.index.upgrade import upgrade
 
-    upgrade(database)
+    upgrade(database, partitions)
 
 
 class _Workshop:
@@ -163,6 +161,21 @@ class _Workshop:
         workers = MigrationWorkers(campaigns, lambda: tools_of(archive), opener_of(archive))
         workers.run(stopping, until_done=True)
 
+    def copy_objects(self, should_stop: Callable[[], bool]) -> None:
+        """Write the copies that are due, and what is to be healed. Raises Unavailable."""
+        origin = Origin("worker", correlation_id=secrets.token_hex(8))
+        self._get_archive().replication.work(origin, should_stop)
+
+    def drain(self, should_stop: Callable[[], bool]) -> None:
+        """Go on with what is being drained, and remove moved objects whose time has passed. Raises Unavailable."""
+        from vna.services.draining import work_on_all
+
+        archive = self._get_archive()
+        archive.draining.remove_moved(should_stop)
+        work_on_all(
+            archive.draining, Origin("worker", correlation_id=secrets.token_hex(8)), should_stop
+        )
+
     def make_documents(self, should_stop: Callable[[], bool]) -> None:
         """Make the metadata documents of series that have come to rest. Raises Unavailable."""
         from vna.services.settling import SettlingService
@@ -187,65 +200,3 @@ class _Workshop:
 
                 self._archive = self._open.enter_context(build(self._config))
             return self._archive
-
-
-class _Caretaker:
-    """What has to be looked after from time to time."""
-
-    def __init__(self, config: Config, database: Database) -> None:
-        self._config = config
-        self._jobs = JobQueue(database)
-        self._commitments = CommitmentIndex(database, self._jobs)
-        self._changes = ChangeIndex(database)
-        self._trash = TrashIndex(database)
-        self._documents = MetadataDocumentIndex(database)
-        self._verification = VerificationIndex(database)
-        self._tidied: float | None = None
-
-    def look_after(self) -> None:
-        """Called every few seconds. Raises Unavailable."""
-        self._changes.number()
-        self._settle()
-        now = time.monotonic()
-        if self._tidied is not None and now - self._tidied < _TIDY_EVERY:
-            return
-        self._resume()
-        self._commitments.forget(self._config.commitment.keep_days)
-        if self._config.changes.keep_days:
-            self._changes.forget(self._config.changes.keep_days)
-        if self._trash.is_due(self._config.trash.keep_days):
-            self._jobs.defer(NewJob(SWEEP_JOB))
-        self._scrub()
-        self._tidied = now
-
-    def _scrub(self) -> None:
-        days = self._config.verification.every_days
-        if days and self._verification.is_due(days) and not self._is_under_way(SCRUB_JOB):
-            self._jobs.defer(NewJob(SCRUB_JOB))
-
-    def _is_under_way(self, job: str) -> bool:
-        return any(
-            row.name == job and row.state in {"todo", "doing"} for row in self._jobs.counts()
-        )
-
-    def _settle(self) -> None:
-        """Have the metadata documents made that are due; one job at a time makes all of them."""
-        seconds = self._config.web.metadata_settle_seconds
-        if not seconds:
-            return
-        while self._documents.mark():
-            pass
-        if self._documents.is_due(seconds) and not self._is_under_way(SETTLE_JOB):
-            self._jobs.defer(NewJob(SETTLE_JOB))
-
-    def _resume(self) -> None:
-        """Requests that were parked because nobody knew where their peer is, which is configured now."""
-        solved = [
-            line.commitment_id
-            for line in self._commitments.open()
-            if line.state is CommitmentState.PARKED
-            and line.last_error == unknown_peer(line.peer)
-            and line.peer in self._config.dimse.destinations
-        ]
-        if solved:
-            self._commitments.retry(solved)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from dataclasses import replace
 from typing import BinaryIO, cast
 
 from storage_backends.base import (
+    PROVEN_BY_SOURCE,
     Digest,
     ObjectInfo,
     ObjectReader,
@@ -17,7 +17,6 @@ from storage_backends.base import (
     check_key,
     resolve_range,
 )
-from storage_backends.digests import check_bytes, digest_of
 from storage_backends.encryption.envelope import (
     CHUNK_BYTES,
     HEADER_BYTES,
@@ -30,25 +29,12 @@ from storage_backends.encryption.envelope import (
 )
 from storage_backends.encryption.keyring import Keyring
 from storage_backends.encryption.reader import OpeningReader
-from storage_backends.encryption.sealing import (
-    SealedStream,
-    seal_in_memory,
-    sealed_digest,
-)
+from storage_backends.encryption.sealing import SealedStream, plain_chunks
 from storage_backends.errors import IntegrityError
 from storage_backends.probing import probe_with_object
-from storage_backends.streams import (
-    MemoryStream,
-    empty_reader,
-    in_memory,
-    read_announced,
-    read_exactly,
-    shows_memory,
-)
+from storage_backends.streams import empty_reader, read_exactly
 from storage_backends.wrapping import WrappingBackend
 
-_IN_MEMORY = 4 * 2**20
-"""Up to so many plain bytes are encrypted at once; more are encrypted twice, to know the digest of the result first."""
 _KNOWN_ENVELOPES = 1024
 
 
@@ -56,7 +42,8 @@ class EncryptedBackend(WrappingBackend):
     """AES-256-GCM in chunks, a data key for each object, wrapped by a key of `keys`.
 
     Sizes are those of the plain bytes. A wrong key and any change of an object, also its exchange for another, is an
-    IntegrityError when the bytes concerned are read; a key that is not at hand is BackendUnavailable.
+    IntegrityError when the bytes concerned are read; a key that is not at hand is BackendUnavailable. An object is
+    encrypted while the inner backend takes it, in bounded memory.
     """
 
     def __init__(self, inner: StorageBackend, keys: Keyring) -> None:
@@ -68,19 +55,9 @@ class EncryptedBackend(WrappingBackend):
     def put(self, key: str, source: BinaryIO, *, size: int, digest: Digest) -> ObjectInfo:
         """See StorageBackend.put."""
         header, envelope = seal_header(check_key(key), size, self._keys)
-        if size <= _IN_MEMORY:
-            info = self._put_from_memory(key, source, (header, envelope), digest)
-        elif source.seekable():
-            position = source.tell()
-            stream = SealedStream(key, header, envelope, source, digest)
-            sealed = sealed_digest(stream)
-            source.seek(position)
-            again = SealedStream(key, header, envelope, source, digest)
-            info = self._inner.put(
-                key, cast("BinaryIO", again), size=sealed_size(size), digest=sealed
-            )
-        else:
-            info = self._put_by_file(key, SealedStream(key, header, envelope, source, digest), size)
+        with plain_chunks(key, source, size, digest) as chunks:
+            sealed = cast("BinaryIO", SealedStream(header, envelope, chunks))
+            info = self._inner.put(key, sealed, size=sealed_size(size), digest=PROVEN_BY_SOURCE)
         return replace(info, size=size)
 
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> ObjectReader:
@@ -97,7 +74,10 @@ class EncryptedBackend(WrappingBackend):
         inner = self._inner.open(
             key, start=sealed_offset(first), length=max(0, end - sealed_offset(first))
         )
-        return OpeningReader(f"{self.name}: {key!r}", inner, envelope, start, start + count)
+        reader = OpeningReader(f"{self.name}: {key!r}", inner, envelope, start, start + count)
+        # A store that finished an earlier attempt to put it late has another header there by now.
+        reader.on_damage = lambda: self._forget(key)
+        return reader
 
     def stat(self, key: str) -> ObjectInfo:
         """See StorageBackend.stat. Raises IntegrityError for what is too short to be an encrypted object."""
@@ -109,8 +89,7 @@ class EncryptedBackend(WrappingBackend):
 
     def delete(self, key: str) -> None:
         """See StorageBackend.delete."""
-        with self._lock:
-            self._envelopes.pop(key, None)
+        self._forget(key)
         self._inner.delete(key)
 
     def scan(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
@@ -121,32 +100,6 @@ class EncryptedBackend(WrappingBackend):
     def probe(self) -> None:
         """See StorageBackend.probe."""
         probe_with_object(self)
-
-    def _put_from_memory(
-        self, key: str, source: BinaryIO, sealing: tuple[bytes, Envelope], digest: Digest
-    ) -> ObjectInfo:
-        header, envelope = sealing
-        if shows_memory(source):
-            with in_memory(key, source, envelope.size, digest) as (plain, is_vouched):
-                if not is_vouched:
-                    check_bytes(key, plain, digest)
-                sealed = seal_in_memory(header, envelope, plain)
-        else:
-            data = read_announced(key, source, envelope.size)
-            check_bytes(key, data, digest)
-            sealed = seal_in_memory(header, envelope, memoryview(data))
-        made = digest_of(sealed)
-        stream = cast("BinaryIO", MemoryStream(memoryview(sealed), vouched=made))
-        return self._inner.put(key, stream, size=len(sealed), digest=made)
-
-    def _put_by_file(self, key: str, stream: SealedStream, size: int) -> ObjectInfo:
-        """A source that can't be read twice is kept in a file, encrypted, until its digest is known."""
-        with tempfile.TemporaryFile() as file:
-            sealed = sealed_digest(stream, file)
-            file.seek(0)
-            return self._inner.put(
-                key, cast("BinaryIO", file), size=sealed_size(size), digest=sealed
-            )
 
     def _open_from_header(self, key: str, length: int | None) -> ObjectReader:
         """Header and bytes in one request."""
@@ -172,6 +125,10 @@ class EncryptedBackend(WrappingBackend):
             while len(self._envelopes) > _KNOWN_ENVELOPES:
                 self._envelopes.popitem(last=False)
         return envelope
+
+    def _forget(self, key: str) -> None:
+        with self._lock:
+            self._envelopes.pop(key, None)
 
     def _known(self, key: str) -> Envelope | None:
         with self._lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cryptography.exceptions import InvalidTag
 
 from storage_backends.base import ObjectReader
@@ -25,6 +27,8 @@ class OpeningReader(WrappedReader):
         self._position, self._end = start, end
         self._held = memoryview(b"")
         self._is_closed = False
+        self.on_damage: Callable[[], object] = bool
+        """Called before an IntegrityError is raised."""
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes, b"" at the end; fewer only there. Raises IntegrityError, BackendUnavailable."""
@@ -35,7 +39,11 @@ class OpeningReader(WrappedReader):
         parts: list[memoryview] = []
         while wanted:
             if not self._held:
-                self._held = self._next_chunks(wanted)
+                try:
+                    self._held = self._next_chunks(wanted)
+                except IntegrityError:
+                    self.on_damage()
+                    raise
             parts.append(self._held[:wanted])
             self._held = self._held[len(parts[-1]) :]
             self._position += len(parts[-1])

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from storage_backends.base import (
     KEY_GRAMMAR,
     Digest,
+    FreshKey,
     ObjectInfo,
     ObjectReader,
     check_key,
@@ -42,7 +43,7 @@ class S3Backend:
     """Objects of one bucket, below an optional prefix.
 
     A name that is taken is refused by the store itself where it knows conditional requests; elsewhere the driver
-    looks before it writes, and keys made at random do the rest. Bytes are covered by MD5 on their way and by the
+    looks before it writes, unless the key was made at random. Bytes are covered by MD5 on their way and by the
     caller's digest before. After BackendUnavailable from `put` the object may be there all the same: nobody
     knows what became of a request whose answer did not come.
     """
@@ -65,13 +66,13 @@ class S3Backend:
         only_new = self._knows_conditions()
         part_bytes = part_bytes_for(size, self._options.part_bytes)
         with contextlib.ExitStack() as stack:
-            if not only_new:
+            if not only_new and not isinstance(key, FreshKey):
                 stack.enter_context(self._locks.hold(key))
                 self._refuse_taken(key)
             parts = stack.enter_context(pieces(key, source, size, digest, part_bytes))
             if size <= part_bytes:
                 body = next(parts)
-                with translated(self.name, key):
+                with translated(self.name, key, writes=True):
                     self._client.put(name, body, only_new=only_new)
                 return ObjectInfo(key, size, time.time())
             upload = MultipartUpload(
@@ -114,7 +115,7 @@ class S3Backend:
     def delete(self, key: str) -> None:
         """See StorageBackend.delete. In a bucket that keeps versions the store keeps the old one."""
         name = self._name(key)
-        with contextlib.suppress(ObjectNotFound), translated(self.name, key):
+        with contextlib.suppress(ObjectNotFound), translated(self.name, key, writes=True):
             self._client.remove_object(self._options.bucket, name)
 
     def scan(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:

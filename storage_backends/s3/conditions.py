@@ -21,7 +21,7 @@ def refuses_taken_names(client: Client, backend: str, bucket: str, name: str) ->
     Raises StorageError.
     """
     try:
-        with translated(backend, name):
+        with translated(backend, name, writes=True):
             return _is_refused(client, backend, name)
     finally:
         with contextlib.suppress(StorageError), translated(backend, name):

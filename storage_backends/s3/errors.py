@@ -11,6 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from storage_backends.errors import (
     BackendFull,
+    BackendReadOnly,
     BackendUnavailable,
     InvalidRange,
     ObjectExists,
@@ -21,6 +22,7 @@ from storage_backends.errors import (
 _FULL = frozenset(
     {"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage"}
 )
+_NOT_ALLOWED = frozenset({"AccessDenied", "AllAccessDisabled", "MethodNotAllowed"})
 _REMEDIES = {
     "NoSuchBucket": "make the bucket, or correct the option 'bucket'",
     "AccessDenied": "check access_key and secret_key; they need GetObject, PutObject, DeleteObject and ListBucket",
@@ -35,14 +37,18 @@ _REMEDIES = {
 
 
 @contextmanager
-def translated(name: str, what: str) -> Iterator[None]:
-    """Let only StorageError out; `what` is the key or the operation."""
+def translated(name: str, what: str, *, writes: bool = False) -> Iterator[None]:
+    """Let only StorageError out; `what` is the key or the operation. What may not be done is a read-only store
+    to who `writes`.
+    """
     try:
         yield
     except StorageError:
         raise
     except (MinioException, HTTPError, OSError, ValueError) as exc:
-        raise storage_error(exc, name, what) from exc
+        found = storage_error(exc, name, what)
+        code = exc.code if isinstance(exc, S3Error) else ""
+        raise (BackendReadOnly(str(found)) if writes and code in _NOT_ALLOWED else found) from exc
 
 
 def storage_error(error: Exception, name: str, what: str) -> StorageError:

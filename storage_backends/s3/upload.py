@@ -52,11 +52,11 @@ class MultipartUpload:
 
     def send(self, backend: str, key: str, name: str, parts: Iterator[Body]) -> None:
         """Send all parts and make them an object. Raises StorageError, and what `parts` raises."""
-        with translated(backend, key):
+        with translated(backend, key, writes=True):
             upload = self._client.begin(name)
         try:
             etags = self._send_parts(backend, key, (name, upload), parts)
-            with translated(backend, key):
+            with translated(backend, key, writes=True):
                 self._client.finish(name, upload, etags, only_new=self._only_new)
         except BaseException:
             with contextlib.suppress(StorageError), translated(backend, key):
@@ -82,7 +82,7 @@ class MultipartUpload:
 
 
 def _outcome(backend: str, key: str, sent: Future[str]) -> str:
-    with translated(backend, key):
+    with translated(backend, key, writes=True):
         return sent.result()
 
 

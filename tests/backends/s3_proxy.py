@@ -31,14 +31,19 @@ class Fault:
     method: str = ""
     part: str = ""
 
+    def fits(self, method: str, path: str) -> bool:
+        """Whether such a request meets it."""
+        return self.method in {"", method} and self.part in path
+
 
 @dataclass(slots=True)
 class Proxy:
-    """One that runs; `faults` are used up one by one by the requests that they fit."""
+    """One that runs; `faults` are used up one by one by the requests that they fit, `lasting` never is."""
 
     server: S3Server
     port: int
     faults: list[Fault] = field(default_factory=list)
+    lasting: Fault | None = None
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     knows_conditions: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -54,10 +59,11 @@ class Proxy:
         """The first fault that fits, gone from the list then."""
         with self.lock:
             for fault in self.faults:
-                if fault.method in {"", method} and fault.part in path:
+                if fault.fits(method, path):
                     self.faults.remove(fault)
                     return fault
-        return None
+            lasting = self.lasting
+        return lasting if lasting is not None and lasting.fits(method, path) else None
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -17,6 +17,7 @@ from storage_backends import directories, filesystem
 from storage_backends.digests import digest_of
 from storage_backends.errors import (
     BackendFull,
+    BackendReadOnly,
     BackendUnavailable,
     InvalidKey,
     ObjectExists,
@@ -69,9 +70,9 @@ STEPS = {
 CODES = {
     errno.ENOSPC: BackendFull,
     errno.EDQUOT: BackendFull,
-    errno.EROFS: BackendUnavailable,
+    errno.EROFS: BackendReadOnly,
     errno.EIO: BackendUnavailable,
-    errno.EACCES: BackendUnavailable,
+    errno.EACCES: BackendReadOnly,
     errno.EMFILE: BackendUnavailable,
 }
 

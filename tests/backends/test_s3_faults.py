@@ -10,6 +10,7 @@ from storage_backends.base import StorageBackend
 from storage_backends.digests import digest_of
 from storage_backends.errors import (
     BackendFull,
+    BackendReadOnly,
     BackendUnavailable,
     IntegrityError,
     ObjectExists,
@@ -128,6 +129,20 @@ def test_a_full_store_is_full(proxy: Proxy, driver: S3Backend) -> None:
     put(driver, "full", b"data")
 
 
+@pytest.mark.parametrize("data", [b"data", _LARGE], ids=["in one request", "in parts"])
+def test_a_store_that_may_only_be_read_takes_nothing(
+    proxy: Proxy, driver: S3Backend, data: bytes
+) -> None:
+    method = "PUT" if data == b"data" else "POST"
+    proxy.faults.append(Fault(method=method, status=403, code="AccessDenied"))
+    with pytest.raises(BackendReadOnly, match="PutObject"):
+        put(driver, "refused", data)
+    proxy.faults.append(Fault(status=403, code="AccessDenied"))
+    with pytest.raises(BackendUnavailable) as refused:
+        driver.open("refused")
+    assert not isinstance(refused.value, BackendReadOnly)
+
+
 @pytest.mark.parametrize(
     ("code", "status", "remedy"),
     [
@@ -151,8 +166,8 @@ def test_errors_name_cause_and_remedy(
 
 def test_wrong_credentials_are_told_by_the_real_server(s3_server: S3Server) -> None:
     for options, cause in (
-        ({"access_key": "somebody-else"}, "AccessDenied.*check access_key"),
-        ({"secret_key": "not-the-secret"}, "AccessDenied.*secret_key"),
+        ({"access_key": "somebody-else"}, "InvalidAccessKeyId.*'access_key'"),
+        ({"secret_key": "not-the-secret"}, "SignatureDoesNotMatch.*'secret_key'"),
         ({"bucket": "no-such-bucket"}, "NoSuchBucket"),
     ):
         driver = S3Backend(s3_server.options(conditional_put="no", **options))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 import urllib3
 
-from storage_backends.base import StorageBackend
+from storage_backends.base import FreshKey, StorageBackend
 from storage_backends.errors import (
     BackendUnavailable,
     InvalidOptions,
@@ -154,6 +154,17 @@ def test_a_store_that_ignores_conditions_is_looked_at_first(proxy: Proxy) -> Non
         put(driver, "first", b"two")
     assert read(driver, "first") == b"one"
     assert [info.key for info in driver.scan()] == ["first"]
+    driver.close()
+
+
+@pytest.mark.parametrize("size", [1000, 11 * 2**20])
+def test_nobody_asks_whether_a_key_made_at_random_is_taken(proxy: Proxy, size: int) -> None:
+    driver = driver_through(proxy, conditional_put="no")
+    put(driver, FreshKey("fresh"), sample(size))
+    looked = [path for method, path, _ in proxy.seen[:1] if method == "HEAD"]
+    assert not looked
+    assert len(proxy.seen) == 1 or size > 2**20
+    assert read(driver, "fresh") == sample(size)
     driver.close()
 
 

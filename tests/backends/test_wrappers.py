@@ -203,6 +203,21 @@ def test_an_adoption_is_repeated(tmp_path: Path) -> None:
     backend.close()
 
 
+def test_an_adoption_that_succeeded_although_it_failed_is_a_success(tmp_path: Path) -> None:
+    class LosesAnswers(FilesystemBackend):
+        def adopt(self, key: str, path: Path, *, size: int, digest: Digest) -> ObjectInfo:
+            super().adopt(key, path, size=size, digest=digest)
+            raise BackendUnavailable("timed out")
+
+    backend = RetryingBackend(LosesAnswers(tmp_path / "objects"), sleep=lambda _: None)
+    path = tmp_path / "file"
+    path.write_bytes(b"data")
+    adopted = cast("SupportsAdopt", backend).adopt("k", path, size=4, digest=digest_of(b"data"))
+    assert adopted.size == 4
+    assert read(backend, "k") == b"data"
+    backend.close()
+
+
 def test_at_least_one_attempt_is_made() -> None:
     with pytest.raises(ValueError, match="attempt"):
         RetryingBackend(MemoryBackend(), attempts=0)

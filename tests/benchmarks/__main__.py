@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -22,6 +23,10 @@ from tests.benchmarks import (
     reading,
     scaling,
     searching,
+    storage_frames,
+    storage_index,
+    storage_stores,
+    storage_verification,
     storing,
 )
 from tests.benchmarks.report import Row, keep
@@ -91,6 +96,11 @@ PARTS: dict[str, Part] = {
     "pull": with_archive(pull),
     "push": with_archive(push),
     "migrate": migrating.migrating,
+    storage_stores.INTO_BUCKET: storage_stores.into_bucket,
+    storage_frames.FRAMES: storage_frames.from_bucket,
+    storage_stores.ENCRYPTION: storage_stores.encrypted,
+    storage_verification.VERIFICATION: storage_verification.from_files,
+    storage_index.INDEX: storage_index.bytes_of_instance,
     scaling.STORING: scaling.storing,
     scaling.SEARCHING: scaling.searching,
 }
@@ -108,7 +118,7 @@ def main(parts: tuple[str, ...], short: bool) -> None:
         folder.chmod(0o755)
         try:
             for row in PARTS[name](folder, short):
-                rows.append(row)
+                rows.append(replace(row, part=name))
                 click.echo(row)
         except (OSError, RuntimeError, AssertionError) as exc:
             failed.append(name)

@@ -11,12 +11,26 @@ from typing import Any
 import click
 import orjson
 
-from tests.benchmarks import plots
+from tests.benchmarks import (
+    plots,
+    storage_frames,
+    storage_index,
+    storage_stores,
+    storage_verification,
+)
 from tests.benchmarks.comparison import Comparison, Work, markdown
 from tests.benchmarks.peer_report import PREFIX
 
 DOCUMENT = Path("docs/performance.md")
 RESULTS = Path("bench-results")
+STORAGE = (
+    storage_stores.INTO_BUCKET,
+    storage_frames.FRAMES,
+    storage_stores.ENCRYPTION,
+    storage_verification.VERIFICATION,
+    storage_index.INDEX,
+)
+"""The parts of `make bench` that tell how objects are kept."""
 Kept = Mapping[str, Any]
 """A kept run, as its JSON file has it."""
 
@@ -90,6 +104,31 @@ def _points(plot: plots.Plot, lines: Mapping[str, plots.Line]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def storage_text(runs: Sequence[Kept]) -> str:
+    """A table of each part of STORAGE, from the newest whole run that has it, and where that comes from."""
+    parts = []
+    for name in STORAGE:
+        for run in runs:
+            rows = [row for row in run["rows"] if run.get("is_whole") and row.get("part") == name]
+            if rows:
+                parts += [f"`{name}`, measured on {_day(run)}; {run['machine']}.", ""]
+                parts += ["| | | beside it | × | to reach |", "| --- | --- | --- | --- | --- |"]
+                parts += [*map(_storage_row, rows), ""]
+                break
+    return "\n".join(parts)
+
+
+def _storage_row(row: Kept) -> str:
+    beside = f"{_figure(row['floor'])} {row['floor_name']}" if row["floor_name"] else ""
+    ratio = f"{row['ratio']:.2f}" if row["ratio"] is not None else ""
+    cells = (row["name"], f"{_figure(row['value'])} {row['unit']}", beside, ratio, row["goal"])
+    return f"| {' | '.join(cells)} |"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _day(run: Kept) -> str:
     return str(run["at"])[:10]
 
@@ -120,6 +159,8 @@ def main(chosen: Path | None) -> None:
         text = replaced(text, "peers", peers_text(run))
     if growth := growth_text(newest(RESULTS, of_peers=False), DOCUMENT.parent):
         text = replaced(text, "growth", growth)
+    if storage := storage_text(newest(RESULTS, of_peers=False)):
+        text = replaced(text, "storage", storage)
     DOCUMENT.write_text(text, encoding="utf-8")
     click.echo(
         f"{DOCUMENT}: comparison {'written' if run else 'as it was'}, plots {'drawn' if growth else 'as they were'}"

@@ -23,7 +23,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. `floor` is what it is set against, in the same unit and run; `goal` what the project aims at."""
+    """One figure. `floor` is what it is set against, in the same unit and run; `goal` what the project aims at.
+
+    `part`: of which part of a run.
+    """
 
     name: str
     value: float
@@ -32,6 +35,7 @@ class Row:
     floor: float = 0.0
     goal: str = ""
     point: Point | None = None
+    part: str = ""
 
     @property
     def ratio(self) -> float | None:

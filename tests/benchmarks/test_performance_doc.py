@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ RUN = {
 
 def test_the_document_has_a_place_for_both() -> None:
     text = (ROOT / performance_doc.DOCUMENT).read_text(encoding="utf-8")
-    for name in ("peers", "growth"):
+    for name in ("peers", "growth", "storage"):
         changed = performance_doc.replaced(text, name, "new\n")
         assert f"<!-- {name}: begin -->\nnew\n<!-- {name}: end -->" in changed
         assert performance_doc.replaced(changed, name, "new") == changed
@@ -95,6 +96,25 @@ def test_a_plot_is_drawn_with_its_figures_below_and_drawn_alike_again(tmp_path: 
     assert b"2 worker processes" in first
     assert performance_doc.growth_text(runs, tmp_path) == text
     assert drawn.read_bytes() == first
+
+
+def test_storage_is_told_from_the_newest_whole_run_of_each_part() -> None:
+    def run(day: str, part: str, value: float, *, is_whole: bool = True) -> performance_doc.Kept:
+        row = Row("to S3", value, "/s", "to files", 2 * value, ">= 0.6 x", part=part)
+        at, rows = f"2026-01-{day}T00:00:00", [{**asdict(row), "ratio": row.ratio}]
+        return {"at": at, "is_whole": is_whole, "machine": "2 cores", "rows": rows}
+
+    runs = [
+        run("04", "bucket", 1.0, is_whole=False),
+        run("03", "store", 2.0),
+        run("02", "bucket", 250.4),
+        run("01", "bucket", 3.0),
+    ]
+    text = performance_doc.storage_text(runs)
+    assert text.count("to S3") == 1
+    assert "`bucket`, measured on 2026-01-02; 2 cores." in text
+    assert "| to S3 | 250 /s | 501 to files | 0.50 | >= 0.6 x |" in text
+    assert performance_doc.storage_text(runs[:2]) == ""
 
 
 def test_a_short_run_draws_nothing(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from vna.dimse.errors import DimseError
 from vna.index.embedded import EmbeddedPostgres
 
 ASSOCIATIONS = 8
-ROUNDS = 20
+ROUNDS = 8
 KIND = (samples.CT_IMAGE, samples.EXPLICIT)
 
 

@@ -12,7 +12,7 @@ from tests.index.samples import ORIGIN, new_instance
 from tests.index.test_trash_concurrency import wait_until_somebody_waits
 from vna.index import changes as module
 from vna.index.changes import ChangeIndex
-from vna.index.database import Database
+from vna.index.database import Connection, Database
 from vna.index.instances import InstanceIndex
 from vna.model.changes import ChangeAction
 from vna.model.instances import Outcome
@@ -155,6 +155,20 @@ def test_readers_on_many_nodes_see_all_changes_once_and_in_one_order(
     assert told[0] == told[1] == told[2]
     assert [number for number, _ in told[0]] == list(range(1, writers * each + 1))
     assert len({uid for _, uid in told[0]}) == writers * each
+
+
+def test_what_another_reader_numbers_at_this_moment_is_in_the_page(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    InstanceIndex(database).register(new_instance(), ORIGIN)
+    number = module._number
+
+    def after_another(connection: Connection) -> int:
+        database.attempt(number)
+        return number(connection)
+
+    monkeypatch.setattr(module, "_number", after_another)
+    assert len(ChangeIndex(database).after(0, 10).changes) == 1
 
 
 def test_old_changes_are_forgotten_and_numbers_go_on(

@@ -94,7 +94,9 @@ def test_a_connection_that_has_forgotten_its_statements_is_taught_again(
         assert index.register(new_instance(instance="2"), ORIGIN).outcome is Outcome.STORED
         with database.connection() as connection:
             connection.execute("DELETE FROM location; DELETE FROM instance; DELETE FROM series")
-            connection.execute("DELETE FROM study; DELETE FROM patient; DELETE FROM audit")
+            connection.execute(
+                "DELETE FROM study; DELETE FROM patient; DELETE FROM audit_line; DELETE FROM audit_instance"
+            )
 
 
 def test_large_parameters_pass(index: InstanceIndex) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.index.samples import ORIGIN, new_instance
 from vna.index.database import Database
 from vna.index.instances import InstanceIndex
-from vna.index.known_parents import KnownParents
+from vna.index.known_parents import KnownParents, KnownSeries
 from vna.model.instances import NewInstance, Outcome
 
 
@@ -82,6 +82,6 @@ def test_memory_of_series_is_bounded(capacity: int) -> None:
     known = KnownParents(capacity)
     new = [new_instance(series=f"1.1.{n}", instance=f"1.1.{n}.1") for n in range(5)]
     for instance in new:
-        known.add(instance, 7)
-    assert [known.series_of(instance) for instance in new].count(7) == capacity
-    assert known.series_of(new[-1]) == 7
+        known.add(instance, KnownSeries(7, None))
+    assert [known.series_of(instance) for instance in new].count(KnownSeries(7, None)) == capacity
+    assert known.series_of(new[-1]) == KnownSeries(7, None)

@@ -230,7 +230,7 @@ def wait_until_it_works(database: Database) -> None:
     _poll(
         database,
         "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation "
-        "WHERE c.relname = 'audit' AND l.mode = 'RowExclusiveLock' AND l.granted",
+        "WHERE c.relname = 'audit_instance' AND l.mode = 'RowExclusiveLock' AND l.granted",
     )
 
 

@@ -142,8 +142,8 @@ class Archive(RuleBasedStateMachine):
         rows = {row["id"]: row for row in dump(self.database, "trash_item")["trash_item"]}
         items = self.trash.claim(0, 0, limit, None)
         for item in items:
-            if item.location is not None and item.is_last:
-                self.keys.remove(item.location.key)
+            for place in item.objects:
+                self.keys.remove(place.key)
             row = rows[item.item_id]
             entry = self.model.trash[row["trash"]]
             entry.remove(

@@ -22,7 +22,7 @@ _CATALOGUE = """
     FROM information_schema.columns WHERE table_schema = 'public'
     UNION ALL SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
     UNION ALL SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
-    FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conparentid = 0
     UNION ALL SELECT 'function', proname, pg_get_function_identity_arguments(oid), pg_get_functiondef(oid)
     FROM pg_proc WHERE pronamespace = 'public'::regnamespace
     UNION ALL SELECT 'comment', objoid::regclass::text, objsubid::text, description
@@ -117,11 +117,33 @@ def test_newer_schema_is_refused(empty_database_url: str) -> None:
     with Database(empty_database_url) as database:
         upgrade(database)
         with database.connection() as connection:
-            connection.execute("INSERT INTO schema_version VALUES (9999, '9999_pre_future')")
-        with pytest.raises(ConfigError, match="9999_pre_future"):
+            connection.execute("INSERT INTO schema_version VALUES (9999, '9999_post_future')")
+        with pytest.raises(ConfigError, match="9999_post_future"):
             upgrade(database)
         with pytest.raises(ConfigError, match="newer version"):
             status(database)
+
+
+def test_what_the_next_version_only_adds_is_lived_with(empty_database_url: str) -> None:
+    with Database(empty_database_url) as database:
+        upgrade(database)
+        with database.connection() as connection:
+            connection.execute("INSERT INTO schema_version VALUES (9999, '9999_pre_future')")
+        assert upgrade(database) == []
+        assert status(database).pending == ()
+
+
+def test_post_upgrades_may_come_after_later_ones(
+    empty_database_url: str, database: Database
+) -> None:
+    names = upgrade_names()
+    late = sorted(names, key=lambda name: "_post_" in name)
+    with Database(empty_database_url) as road:
+        with road.connection() as connection:
+            for name in late:
+                connection.execute(load(f"upgrades/{name}"))
+            upgrade_jobs(connection)
+        assert catalogue(road) == catalogue(database)
 
 
 def test_database_of_another_encoding_is_refused(postgres_server: str) -> None:

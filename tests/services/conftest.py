@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,21 +10,27 @@ import pytest
 
 from storage_backends.base import StorageBackend
 from storage_backends.filesystem import FilesystemBackend
+from tests.backends.conftest import s3_server
+from tests.services.two_stores import open_stores, pair, stores
+from vna.bootstrap_upkeep import Parts, upkeep_of
+from vna.config_storage import StorageConfig, default_copies
 from vna.index.audit import PostgresAuditLog
 from vna.index.changes import ChangeIndex
 from vna.index.database import Database
 from vna.index.instances import InstanceIndex
 from vna.index.search import SearchIndex
 from vna.index.trash import TrashIndex
-from vna.index.verification import VerificationIndex
 from vna.model.identifiers import Origin
 from vna.services.changes import ChangeService
 from vna.services.decoders import InProcess
+from vna.services.draining import DrainService
+from vna.services.leaving import LeftObjects
 from vna.services.metadata import MetadataService
 from vna.services.pixels import PixelService
+from vna.services.placement import Placement
 from vna.services.query import QueryService
 from vna.services.rebuilding import RebuildService
-from vna.services.repair import RepairService
+from vna.services.replication import ReplicationService
 from vna.services.retrieve import RetrieveService
 from vna.services.storage import ObjectStore
 from vna.services.store import Expected, StoreOutcome, StoreService
@@ -32,6 +38,7 @@ from vna.services.trash import TrashService
 from vna.services.verification import VerificationService
 from vna.spool import Spool
 
+__all__ = ["open_stores", "pair", "s3_server", "stores"]
 ORIGIN = Origin("web", peer="tester", correlation_id="test")
 
 
@@ -51,6 +58,11 @@ class Bench:
     changes: ChangeService
     verification: VerificationService
     rebuilding: RebuildService
+    objects: ObjectStore
+    placement: Placement
+    replication: ReplicationService
+    draining: DrainService
+    left: LeftObjects
 
     def keep(self, data: bytes, expected: Expected | None = None) -> StoreOutcome:
         """Store `data` as a door would."""
@@ -62,14 +74,33 @@ class Bench:
 
 def make_bench(database: Database, backend: StorageBackend, spool_directory: Path) -> Bench:
     """Services over this database and store; objects above 64 KiB go through spool files."""
+    return make_bench_over(
+        database, {backend.name: backend}, StorageConfig(backend.name), spool_directory
+    )
+
+
+def make_bench_over(
+    database: Database,
+    backends: Mapping[str, StorageBackend],
+    storage: StorageConfig,
+    spool_directory: Path,
+) -> Bench:
+    """As `make_bench`, with objects placed as `storage` says in backends that are open already."""
     index, audit = InstanceIndex(database), PostgresAuditLog(database)
-    objects = ObjectStore({backend.name: backend}, backend.name)
+    first = default_copies(storage)
+    objects = ObjectStore(
+        backends,
+        first[0],
+        needed=first,
+        draining=[name for name, item in storage.backends.items() if item.drain],
+    )
     spool = Spool(spool_directory, 64 * 1024)
-    retrieve = RetrieveService(index, objects, audit)
-    store = StoreService(index, objects, spool, audit)
-    named, repair = VerificationIndex(database), RepairService(store, objects, spool)
+    retrieve, placement = RetrieveService(index, objects, audit), Placement(storage)
+    store = StoreService(index, objects, spool, audit, placement=placement)
+    replication = ReplicationService(index.replicas, objects)
+    upkeep = upkeep_of(Parts(database, objects, placement, store, replication, audit))
     return Bench(
-        backend=backend,
+        backend=backends[first[0]],
         store_directory=spool_directory.parent / "store",
         index=index,
         store=store,
@@ -79,8 +110,13 @@ def make_bench(database: Database, backend: StorageBackend, spool_directory: Pat
         trash=TrashService(TrashIndex(database), objects, 30),
         changes=ChangeService(ChangeIndex(database)),
         metadata=MetadataService(index, retrieve, 2**20),
-        verification=VerificationService(named, objects, repair),
-        rebuilding=RebuildService(named, objects, repair),
+        verification=upkeep.verification,
+        rebuilding=upkeep.rebuilding,
+        objects=objects,
+        placement=placement,
+        replication=replication,
+        draining=upkeep.draining,
+        left=upkeep.left,
     )
 
 

@@ -35,7 +35,7 @@ def _keys_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys of one minute are in no order, which would leave it open which of two versions came first."""
     numbers = itertools.count()
     monkeypatch.setattr(
-        "vna.services.store.new_object_key", lambda: f"2026/01/01/0000/{next(numbers):032x}.dcm"
+        "vna.services.keeping.new_object_key", lambda: f"2026/01/01/0000/{next(numbers):032x}.dcm"
     )
 
 

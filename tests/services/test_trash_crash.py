@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from storage_backends.filesystem import FilesystemBackend
 from tests import samples
 from tests.index.dump import counts
+from tests.s3_server import S3Server
 from tests.services.conftest import make_bench
-from tests.services.delete_and_die import STEPS, STUDY
+from tests.services.delete_and_die import REMOVAL, STEPS, STUDY
+from tests.services.places import FILESYSTEM, backend_at, place_on
+from tests.services.test_store_crash import repaired
 from vna.errors import NotFound
 from vna.index.database import Database
 from vna.model.identifiers import Origin, Selection
@@ -31,19 +34,35 @@ def instance(number: int) -> bytes:
     )
 
 
-@pytest.mark.parametrize("step", STEPS)
+S3 = "s3"
+MATRIX = [
+    *((FILESYSTEM, step, ()) for step in STEPS),
+    *((S3, step, () if at[1] is REMOVAL else (pytest.mark.crash,)) for step, at in STEPS.items()),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"), [pytest.param(kind, step, marks=marks) for kind, step, marks in MATRIX]
+)
 def test_killed_at_any_step(
-    step: str, database: Database, database_url: str, tmp_path: Path
+    kind: str,
+    step: str,
+    database: Database,
+    database_url: str,
+    tmp_path: Path,
+    s3_server: S3Server,
 ) -> None:
     verb = STEPS[step][0]
-    backend = FilesystemBackend(tmp_path / "store")
+    place = FILESYSTEM if kind == FILESYSTEM else place_on(s3_server, f"die/{secrets.token_hex(8)}")
+    backend = backend_at(place, tmp_path)
     bench = make_bench(database, backend, tmp_path / "spool")
     for number in range(EACH):
         bench.keep(instance(number))
     if verb != "delete":
         bench.trash.delete(STUDY, HERE)
+    program = [sys.executable, "-m", "tests.services.delete_and_die"]
     process = subprocess.run(
-        [sys.executable, "-m", "tests.services.delete_and_die", database_url, str(tmp_path), step],
+        [*program, database_url, str(tmp_path), place, step],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
@@ -71,4 +90,5 @@ def test_killed_at_any_step(
         assert sorted(read()) == sorted(whole)
     else:
         assert list(bench.trash.entries()) == []
+    assert repaired(bench) == []
     backend.close()

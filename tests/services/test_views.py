@@ -43,7 +43,7 @@ def test_memory_of_viewings_is_bounded() -> None:
 
 def test_one_event_a_user_and_study(bench: Bench) -> None:
     events = Events()
-    retrieve = RetrieveService(bench.index, None, events)  # type: ignore[arg-type]
+    retrieve = RetrieveService(bench.index, bench.objects, events)
     for _ in range(3):
         retrieve.record_viewed("1.2", ORIGIN, "frames")
         retrieve.record_viewed("1.3", ORIGIN, "metadata")
@@ -59,7 +59,7 @@ def test_one_event_a_user_and_study(bench: Bench) -> None:
 
 def test_a_viewing_that_could_not_be_kept_is_tried_again(bench: Bench) -> None:
     events = Events()
-    retrieve = RetrieveService(bench.index, None, events)  # type: ignore[arg-type]
+    retrieve = RetrieveService(bench.index, bench.objects, events)
     events.is_down = True
     with pytest.raises(Unavailable):
         retrieve.record_viewed("1.2", ORIGIN, "frames")

@@ -204,7 +204,7 @@ def test_a_large_object_needs_little_memory(spool: Spool) -> None:
         (errno.ENOSPC, OutOfSpace),
         (errno.EDQUOT, OutOfSpace),
         (errno.EIO, Unavailable),
-        (errno.EROFS, Unavailable),
+        (errno.EROFS, OutOfSpace),
     ],
 )
 def test_a_failing_disk_is_reported_and_nothing_stays(

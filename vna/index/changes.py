@@ -39,11 +39,15 @@ class ChangeIndex:
 
 
 def _read(connection: Connection, number: int, limit: int) -> list[Any]:
-    """Old changes need no numbering: only who comes to the end looks for new ones."""
+    """Old changes need no numbering: only who comes to the end looks for new ones, and then again for those that
+    somebody else has numbered meanwhile.
+    """
+    numbered = -1
     while True:
         rows = connection.execute(load("queries/changes_read"), [number, limit]).fetchall()
-        if len(rows) >= limit > 0 or not _number(connection):
+        if len(rows) >= limit > 0 or numbered == 0:
             return rows
+        numbered = _number(connection)
 
 
 def _number(connection: Connection) -> int:

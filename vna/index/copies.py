@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from storage_backends.base import Digest
 from vna.index.database import Database
 from vna.index.jsonb import to_text
-from vna.index.registering import packed_digest, unpacked_digest
+from vna.index.registering import copies_of, packed_digest, unpacked_digest
 from vna.index.sql import load
 from vna.model.frames import pack_frames
 from vna.model.identifiers import Origin
@@ -56,6 +56,8 @@ class CopyIndex:
             "id": lost.row_id,
             "lost_key": lost.location.key,
             "lost_offset": lost.location.offset,
+            "lost_backend": lost.location.backend,
+            **dict(zip(("copy_backends", "copy_keys"), copies_of(new), strict=True)),
             "frames": None if new.frames is None else pack_frames(new.frames),
             "object_digest": packed_digest(new.object_digest),
             "door": origin.door,

@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import psycopg
 import psycopg_pool
@@ -14,12 +14,15 @@ from psycopg import errors as sql_errors
 from psycopg.rows import TupleRow
 
 from vna.errors import Abandoned, ConfigError, OutOfSpace, Unavailable, VnaError
+from vna.index.sql import newest_upgrade
+from vna.index.vigil import Vigil
 from vna.interrupts import current_interrupt
 
 Connection = psycopg.Connection[TupleRow]
 T = TypeVar("T")
 
 ATTEMPTS = 4
+PATIENCE = 20.0
 _CANCEL_SECONDS = 5.0
 # Seconds (milliseconds for tcp_user_timeout) after which a database that the network has swallowed counts as gone.
 NETWORK = {
@@ -35,18 +38,33 @@ _NOT_NOW = (
 )
 
 
+class _Watched(NamedTuple):
+    """The connections of one process, and who watches over those that are in use."""
+
+    pool: psycopg_pool.ConnectionPool[Connection]
+    vigil: Vigil
+
+
 class Database:
     """A pool of connections to the index. Shared by all threads; a forked process gets a pool of its own.
 
-    `url` is a libpq URL; `pool_size` the most connections of one process; `connect_timeout` in seconds.
+    `url` is a libpq URL; `pool_size` the most connections of one process; `connect_timeout` in seconds, as is
+    `patience`, after which a server is asked whether it still stands up.
     """
 
-    def __init__(self, url: str, pool_size: int = 16, connect_timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        pool_size: int = 16,
+        connect_timeout: float = 10.0,
+        patience: float = PATIENCE,
+    ) -> None:
         self.url = url
         self.pool_size = pool_size
         self._connect_timeout = connect_timeout
+        self._patience = patience
         self._lock = threading.Lock()
-        self._pools: dict[int, psycopg_pool.ConnectionPool[Connection]] = {}
+        self._pools: dict[int, _Watched] = {}
         self._closed = False
 
     @contextlib.contextmanager
@@ -57,11 +75,11 @@ class Database:
         refuses. After a lost connection the others of the pool are replaced too. What runs when the thread's
         Interrupt is set is cancelled: Abandoned.
         """
-        pool = self._pool()
+        pool, vigil = self._pool()
         with translated():
             connection = pool.getconn(self._connect_timeout)
             try:
-                with _cancellable(connection):
+                with vigil.over(connection), _cancellable(connection):
                     yield connection
             except psycopg.Error:
                 if connection.broken:
@@ -94,9 +112,10 @@ class Database:
         """Close this process's connections; a second call does nothing."""
         with self._lock:
             self._closed = True
-            pool = self._pools.pop(os.getpid(), None)
-        if pool is not None:
-            pool.close()
+            watched = self._pools.pop(os.getpid(), None)
+        if watched is not None:
+            watched.vigil.end()
+            watched.pool.close()
 
     def __enter__(self) -> Self:
         return self
@@ -104,29 +123,39 @@ class Database:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _pool(self) -> psycopg_pool.ConnectionPool[Connection]:
-        pool = self._pools.get(os.getpid())
-        return pool if pool is not None else self._open()
+    def _pool(self) -> _Watched:
+        watched = self._pools.get(os.getpid())
+        return watched if watched is not None else self._open()
 
-    def _open(self) -> psycopg_pool.ConnectionPool[Connection]:
+    def _open(self) -> _Watched:
         with self._lock:
             if self._closed:
                 raise Unavailable("the index is closed: the archive is stopping")
-            pool = self._pools.get(os.getpid())
-            if pool is None:
+            watched = self._pools.get(os.getpid())
+            if watched is None:
                 # The pool of a parent process stays in the dictionary, untouched: its sockets are the parent's.
-                pool = self._pools[os.getpid()] = self._new_pool()
-        return pool
+                options = self._options()
+                watched = _Watched(
+                    self._new_pool(options),
+                    Vigil(lambda: psycopg.connect(self.url, **options), self._patience),
+                )
+                self._pools[os.getpid()] = watched
+        return watched
 
-    def _new_pool(self) -> psycopg_pool.ConnectionPool[Connection]:
+    def _options(self) -> dict[str, Any]:
+        """What each connection is opened with. Raises ConfigError."""
         options: dict[str, Any] = {"autocommit": True, "prepare_threshold": 2}
         options["connect_timeout"] = max(2, int(self._connect_timeout))
-        options["application_name"] = "vna"
+        # By it a post upgrade sees which versions serve.
+        options["application_name"] = f"vna/{newest_upgrade()}"
         options |= NETWORK
         try:
             psycopg.conninfo.conninfo_to_dict(self.url)
         except psycopg.ProgrammingError as exc:
             raise ConfigError(f"[database] url is not a Postgres URL: {exc}") from exc
+        return options | NETWORK
+
+    def _new_pool(self, options: dict[str, Any]) -> psycopg_pool.ConnectionPool[Connection]:
         return psycopg_pool.ConnectionPool(
             self.url,
             kwargs=options,

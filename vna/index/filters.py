@@ -23,6 +23,7 @@ from vna.index.columns import (
     home_of,
 )
 from vna.index.conditions import Matcher, Part, all_of
+from vna.index.differences import element_of
 from vna.index.moments import Clocks, on_moments
 from vna.index.outputs import above, attributes_at
 from vna.index.trigrams import WITH_TRIGRAMS, with_trigrams
@@ -169,7 +170,7 @@ def _on_moments(item: Filter, scope: Scope) -> _Found | None:
         return None
     attributes = attributes_at(home, scope.here)
     condition = on_moments(item.tag, item.match, attributes, scope.matcher, scope.clocks)
-    return None if condition is None else _Found(home, condition, home)
+    return None if condition is None else _Found(home, condition, _top_of(home))
 
 
 def _without_value(item: Filter, scope: Scope) -> _Found | None:
@@ -187,12 +188,18 @@ def _without_value(item: Filter, scope: Scope) -> _Found | None:
         return None
     if tag in RETURNED_COLUMNS[home]:
         return _Found(home, sql.SQL("{} = ''").format(COLUMNS[tag].expression), home)
-    return _Found(
-        home, scope.matcher.on_element(_element(item, home, scope), tag, item.match), home
-    )
+    condition = scope.matcher.on_element(_element(item, home, scope), tag, item.match)
+    return _Found(home, condition, _top_of(home))
+
+
+def _top_of(home: Level) -> Level:
+    """The highest level whose table it takes to read attributes of `home`: instances share theirs in the series."""
+    return Level.SERIES if home is Level.IMAGE else home
 
 
 def _element(item: Filter, home: Level, scope: Scope) -> Part:
+    if home is Level.IMAGE:
+        return sql.SQL("({})").format(element_of(item.tag))
     attributes = attributes_at(home, scope.here)
     return sql.SQL("({} -> {})").format(attributes, sql.Literal(f"{item.tag:08X}"))
 
@@ -222,7 +229,8 @@ def _literal(item: Filter, scope: Scope) -> _Found | None:
     home = home_of(item.tag, level)
     if home is None:
         return None
-    return _Found(home, matcher.on_element(_element(item, home, scope), item.tag, item.match), home)
+    condition = matcher.on_element(_element(item, home, scope), item.tag, item.match)
+    return _Found(home, condition, _top_of(home))
 
 
 def _on_computed(computed: Computed, match: Match, matcher: Matcher) -> Part:

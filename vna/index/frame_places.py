@@ -15,12 +15,12 @@ from vna.index.prepared_texts import PreparedTexts
 from vna.index.selections import stored_instance
 from vna.index.sql import load
 from vna.model.found_frames import FoundFrames
-from vna.model.frames import NativeFrames
+from vna.model.frames import NativeFrames, unpack_frames
 from vna.model.identifiers import InstanceUids
 
 _COLUMNS = 18
 _ENTRY = struct.Struct("<2Q")
-_NATIVE, _NATIVE_TABLE = b"N", struct.Struct("<4Q")
+_NATIVE = (b"N", b"n")
 _MAX_NUMBER = 2**27
 _WHOLE_BYTES, _FEW = 64 * 2**10, 8
 """A table up to that size is fetched whole; a longer one too when more than a few frames are wanted."""
@@ -75,17 +75,23 @@ _MAKE: tuple[Callable[[bytes], Any], ...] = (
 def _found(row: Sequence[Any], numbers: tuple[int, ...]) -> FoundFrames:
     bits, length, table, entries = row[_COLUMNS:]
     instance = stored_instance(row[:_COLUMNS])
-    count, native = 0, None
+    count = 0
+    native: NativeFrames | None = None
     if table is not None:
         count = length // 8 - 1
-        if table[:1] == _NATIVE:
-            native = NativeFrames(*_NATIVE_TABLE.unpack_from(table, 1))
+        native = _native(table)
+        if native is not None:
             count = native.count
     spans: tuple[tuple[int, int], ...] = ()
     if count and min(numbers) >= 1 and max(numbers) <= count:
         spans = tuple(_spans(table, entries, native, numbers))
     allocated = int(bits) if bits and bits.isdecimal() else 0
     return FoundFrames(instance, allocated, count, numbers, spans, native)
+
+
+def _native(table: bytes) -> NativeFrames | None:
+    found = unpack_frames(table) if table[:1] in _NATIVE else None
+    return found if isinstance(found, NativeFrames) else None
 
 
 def _spans(

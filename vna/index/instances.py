@@ -11,12 +11,14 @@ from typing import Any
 from storage_backends.base import Digest
 from vna.index.copies import CopyIndex
 from vna.index.database import Database
+from vna.index.differences import SharedAttributes
 from vna.index.frame_places import FramePlaces
-from vna.index.known_parents import KnownParents
+from vna.index.known_parents import KnownParents, KnownSeries
 from vna.index.metadata_documents import MetadataDocumentIndex
 from vna.index.prepared import PreparedCall
 from vna.index.prepared_texts import Parameter
 from vna.index.registering import parameters_of, registration_of, unpacked_digest
+from vna.index.replicas import ReplicaIndex
 from vna.index.selections import SelectionIndex
 from vna.index.sql import load
 from vna.model.frames import FrameTable, unpack_frames
@@ -69,7 +71,8 @@ class Counts:
 
 class InstanceIndex:
     """Which instances there are. Shared by all threads. `copies`: the objects behind their versions;
-    `selections`: what a retrieve delivers; `frame_places`: where frames lie.
+    `replicas`: further objects with the same bytes; `selections`: what a retrieve delivers; `frame_places`: where
+    frames lie.
     """
 
     def __init__(self, database: Database) -> None:
@@ -78,6 +81,7 @@ class InstanceIndex:
         self._registering = PreparedCall(load("queries/register"))
         self._waiting_commits = threading.BoundedSemaphore(max(1, database.pool_size // 2))
         self.copies = CopyIndex(database)
+        self.replicas = ReplicaIndex(database)
         self.documents = MetadataDocumentIndex(database)
         self.selections = SelectionIndex(database)
         self.frame_places = FramePlaces(database)
@@ -107,15 +111,19 @@ class InstanceIndex:
     def _register_known(
         self, new: NewInstance, origin: Origin, keep: Callable[[], object]
     ) -> Registration:
-        registration, known_series = None, self._known.series_of(new)
-        if known_series is not None:
-            registration = self._register(parameters_of(new, origin, known_series), keep)
-        if registration is None:
-            registration = self._register(parameters_of(new, origin), keep)
+        known = self._known.series_of(new)
+        if known is not None:
+            registration = self._register(parameters_of(new, origin, known), keep)
+            if registration is not None:
+                self._known.touch(new)
+                return registration
+        registration = self._register(parameters_of(new, origin), keep)
         if registration is None:
             raise AssertionError("register_instance answers a call that has everything")
-        if registration.series_id is not None and not registration.notes:
-            self._known.add(new, registration.series_id)
+        series_id, shared = registration.series_id, registration.shared_attributes
+        if series_id is not None and not registration.notes:
+            known = KnownSeries(series_id, None if shared is None else SharedAttributes(shared))
+            self._known.add(new, known)
         return registration
 
     def check(self) -> None:

@@ -18,6 +18,7 @@ from vna.index.columns import (
     RETURNED_COLUMNS,
     Computed,
 )
+from vna.index.differences import element_of
 from vna.index.outputs import KEPT_AT, MOST_REMEMBERED, above, attributes_at, needs
 from vna.model.identifiers import Level
 
@@ -133,6 +134,7 @@ def _chosen(level: Level, asked: frozenset[int]) -> Part:
     text = _concatenated(_merged([*pieces, "}"]))
     if is_first_omitted:
         text = sql.SQL("'{{' || substr({}, 2)").format(text)
+    documents = [home for home in documents if home is not Level.IMAGE]
     if not documents:
         return text
     # In memory once: from the table, an operator for each key would fetch and unpack it for each key.
@@ -168,7 +170,9 @@ def _member(comma: str, tag: int, level: Level, documents: list[Level]) -> Itera
         yield _valued(key, tag, single)
     elif holders:
         found = (
-            sql.SQL("{} -> {}").format(_document(home), sql.Literal(f"{tag:08X}"))
+            element_of(tag)
+            if home is Level.IMAGE
+            else sql.SQL("{} -> {}").format(_document(home), sql.Literal(f"{tag:08X}"))
             for home in holders
         )
         yield key

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from vna.index.database import Database
 from vna.index.registering import unpacked_digest
 from vna.index.sql import load
+from vna.model.identifiers import InstanceUids
 from vna.model.instances import KeptObject, Location
 
 
@@ -26,8 +28,33 @@ class KeptObjectIndex:
             lambda c: c.execute(load("queries/kept_objects"), values).fetchall()
         )
         objects: dict[str, list[KeptObject]] = {}
-        for uid, sop_class_uid, backend, key, offset, length, digest in rows:
-            location = Location(backend, key, offset, length)
-            kept = KeptObject(sop_class_uid, location, unpacked_digest(digest))
+        for uid, sop_class_uid, *place, digest, further in rows:
+            location = Location(*place)
+            copies = (Location(name, key, int(at), location.length) for name, key, at in further)
+            kept = KeptObject(sop_class_uid, location, unpacked_digest(digest), tuple(copies))
             objects.setdefault(uid, []).append(kept)
         return objects
+
+    def in_trash(self, uids: InstanceUids) -> list[KeptObject]:
+        """The objects behind an instance that lies in the trash. Raises Unavailable."""
+        values = {"study": uids.study_instance_uid, "uid": uids.sop_instance_uid}
+        rows = self._database.attempt(
+            lambda c: c.execute(load("queries/trashed_objects"), values).fetchall()
+        )
+        return [KeptObject(row[0], Location(*row[1:5]), unpacked_digest(row[5])) for row in rows]
+
+    def add_copy(self, of: Location, place: Location) -> bool:
+        """Take the object at `place`, which has the bytes of the location `of`, for a copy of it.
+
+        False: the location is elsewhere by now, or has a copy in that backend. Raises Unavailable.
+        """
+        values = {
+            "of_backend": of.backend,
+            "of_key": of.key,
+            "of_offset": of.offset,
+            **asdict(place),
+        }
+        row = self._database.attempt(
+            lambda c: c.execute(load("queries/copy_add"), values).fetchone()
+        )
+        return row is not None

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from typing import NamedTuple
 
+from vna.index.differences import SharedAttributes
 from vna.model.instances import NewInstance
 from vna.model.query import JsonElement
 
 CAPACITY = 512
 
 _Levels = tuple[dict[str, JsonElement], dict[str, JsonElement], dict[str, JsonElement]]
+
+
+class KnownSeries(NamedTuple):
+    """The id of a series, and what its instances share; None where they are kept whole."""
+
+    series_id: int
+    shared: SharedAttributes | None
 
 
 class KnownParents:
@@ -22,19 +31,25 @@ class KnownParents:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
-        self._levels: OrderedDict[tuple[str, str], tuple[int, _Levels]] = OrderedDict()
+        self._levels: OrderedDict[tuple[str, str], tuple[KnownSeries, _Levels]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def series_of(self, new: NewInstance) -> int | None:
-        """The id of the series when its last stored instance said exactly the same of all levels above it."""
+    def series_of(self, new: NewInstance) -> KnownSeries | None:
+        """The series when its last stored instance said exactly the same of all levels above it."""
         with self._lock:
             known = self._levels.get(_key(new))
         return known[0] if known is not None and known[1] == _levels(new) else None
 
-    def add(self, new: NewInstance, series_id: int) -> None:
+    def touch(self, new: NewInstance) -> None:
+        """An instance of a known series was stored: others make room first."""
+        with self._lock:
+            if _key(new) in self._levels:
+                self._levels.move_to_end(_key(new))
+
+    def add(self, new: NewInstance, series: KnownSeries) -> None:
         """Remember what a stored instance said; the oldest series make room."""
         with self._lock:
-            self._levels[_key(new)] = series_id, _levels(new)
+            self._levels[_key(new)] = series, _levels(new)
             self._levels.move_to_end(_key(new))
             while len(self._levels) > self._capacity:
                 self._levels.popitem(last=False)

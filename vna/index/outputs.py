@@ -19,6 +19,7 @@ from vna.index.columns import (
     RETURNED_COLUMNS,
     home_of,
 )
+from vna.index.differences import elements_of, whole_attributes
 from vna.model.identifiers import LEVELS, Level
 from vna.model.query import JsonElement
 
@@ -75,9 +76,13 @@ def above(level: Level) -> tuple[Level, ...]:
 
 
 def attributes_at(level: Level, here: tuple[Level, ...]) -> Part:
-    """The jsonb of `level`; that of the patient as the study has it, where there is a study."""
+    """The jsonb of `level`; that of the patient as the study has it, where there is a study. That of an instance takes
+    its series as well.
+    """
     if level is Level.PATIENT and Level.STUDY in here:
         return sql.SQL("coalesce(s.patient_attributes, p.attributes)")
+    if level is Level.IMAGE:
+        return whole_attributes()
     return sql.Identifier(ALIASES[level], "attributes")
 
 
@@ -134,6 +139,8 @@ def _document(level: Level, here: tuple[Level, ...], asked: frozenset[int] | Non
     attributes = attributes_at(level, here)
     if asked is None:
         return sql.SQL("{}::text").format(attributes)
+    if level is Level.IMAGE:
+        return sql.SQL("{}::text").format(elements_of(sorted(asked & KEPT_AT[level])))
     keys = [f"{tag:08X}" for tag in sorted(asked & KEPT_AT[level])]
     members = sql.SQL(", ").join(sql.SQL("{} jsonb").format(sql.Identifier(key)) for key in keys)
     return sql.SQL("(SELECT row_to_json(r)::text FROM jsonb_to_record({}) AS r({}))").format(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from storage_backends.base import Digest
 from vna.dicom.person_names import names_by_key
+from vna.index.differences import SharedAttributes
 from vna.index.jsonb import to_jsonb, to_text
+from vna.index.known_parents import KnownSeries
 from vna.index.prepared import Row
 from vna.index.prepared_texts import Parameter
 from vna.model.frames import pack_frames
@@ -16,6 +18,8 @@ from vna.model.query import JsonElement
 _STUDY_COLUMNS = frozenset({"0020000D"})
 _SERIES_COLUMNS = frozenset({"0020000E"})
 _INSTANCE_COLUMNS = frozenset({"00080016", "00080018"})
+_SHORT = {b"\1": "blake3", b"\2": "blake3-pixel-tree"}
+_INSTANCE_NUMBER = "00200013"
 _OUTCOMES = {outcome.value.encode(): outcome for outcome in Outcome}
 PATIENT_MISMATCH = (
     "the study is known under another patient; the instance was linked to the study as it is known"
@@ -23,12 +27,15 @@ PATIENT_MISMATCH = (
 
 
 def parameters_of(
-    new: NewInstance, origin: Origin, known_series: int | None = None
+    new: NewInstance, origin: Origin, known: KnownSeries | None = None
 ) -> list[Parameter]:
-    """What queries/register.sql takes, in its order; patient, study and series as NULL where the series with the id
-    `known_series` was told of them.
+    """What queries/register.sql takes, in its order; patient, study and series as NULL where `known` was told of
+    them.
     """
-    with_parents = known_series is None
+    with_parents = known is None
+    shared = None if known is None else known.shared
+    is_short = shared is not None  # there, only versions serve that can read all short forms
+    instance, differences = _instance(new, shared)
     levels, layout, location = new.attributes, new.layout, new.location
     return [
         new.uids.study_instance_uid,
@@ -41,10 +48,10 @@ def parameters_of(
         _with_values(levels.patient) if with_parents else None,
         _with_values(levels.study, _STUDY_COLUMNS) if with_parents else None,
         _with_values(levels.series, _SERIES_COLUMNS) if with_parents else None,
-        _with_values(levels.instance, _INSTANCE_COLUMNS),
+        instance,
         _array(layout),
         new.number_of_frames,
-        None if new.frames is None else pack_frames(new.frames),
+        None if new.frames is None else pack_frames(new.frames, in_short=is_short),
         packed_digest(new.object_digest),
         packed_digest(new.dataset_digest),
         None if new.pixel_digest is None else packed_digest(new.pixel_digest),
@@ -59,13 +66,35 @@ def parameters_of(
         origin.correlation_id,
         to_jsonb(names_by_key(levels.patient, levels.study)) if with_parents else None,
         to_jsonb(names_by_key(levels.series)) if with_parents else None,
-        known_series,
+        None if known is None else known.series_id,
+        differences,
+        *copies_of(new),
     ]
+
+
+def copies_of(new: NewInstance) -> tuple[list[str] | None, list[str] | None]:
+    """The backends of its copies, and their keys, without one those that are to be written; None: there are none."""
+    if not new.copies and not new.later:
+        return None, None
+    return (
+        [*(place.backend for place in new.copies), *new.later],
+        [*(place.key for place in new.copies), *("" for _ in new.later)],
+    )
+
+
+def _instance(new: NewInstance, shared: SharedAttributes | None) -> tuple[Parameter, Parameter]:
+    """The attributes of the instance: all, and no differences, or what has a column of its own, and the differences."""
+    attributes = _valued(new.attributes.instance, _INSTANCE_COLUMNS)
+    if shared is None:
+        return to_jsonb(attributes), None
+    number = attributes.get(_INSTANCE_NUMBER)
+    columns = to_jsonb({_INSTANCE_NUMBER: number}) if number is not None else "{}"
+    return columns, to_jsonb(shared.differences(attributes))
 
 
 def registration_of(row: Row) -> Registration | None:
     """The answer of queries/register.sql; None: it needs patient, study and series after all."""
-    outcome, location_is_kept, conflict_id, is_mismatch, series_id = row
+    outcome, location_is_kept, conflict_id, is_mismatch, series_id, shared = row
     if outcome is None:
         return None
     notes = (PATIENT_MISMATCH,) if is_mismatch == b"t" and outcome == b"stored" else ()
@@ -75,6 +104,7 @@ def registration_of(row: Row) -> Registration | None:
         None if conflict_id is None else int(conflict_id),
         notes,
         None if series_id is None else int(series_id),
+        shared,
     )
 
 
@@ -95,7 +125,10 @@ def packed_digest(digest: Digest) -> bytes:
 
 
 def unpacked_digest(packed: bytes) -> Digest:
-    """The inverse of `packed_digest`."""
+    """The inverse of `packed_digest`; also of those that the index has made shorter."""
+    short = _SHORT.get(packed[:1])
+    if short is not None:
+        return Digest(short, bytes(packed[1:]).hex())
     algorithm, _, value = bytes(packed).partition(b":")
     return Digest(algorithm.decode(), value.hex())
 
@@ -103,12 +136,15 @@ def unpacked_digest(packed: bytes) -> Digest:
 def _with_values(
     attributes: dict[str, JsonElement], without: frozenset[str] = frozenset()
 ) -> bytes | str:
-    kept = {
+    return to_jsonb(_valued(attributes, without))
+
+
+def _valued(attributes: dict[str, JsonElement], without: frozenset[str]) -> dict[str, JsonElement]:
+    return {
         key: element
         for key, element in attributes.items()
         if element.get("Value") and key not in without
     }
-    return to_jsonb(kept)
 
 
 def _first_text(element: JsonElement | None) -> str:

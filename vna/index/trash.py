@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from vna.index.database import Database
@@ -76,7 +78,7 @@ class TrashIndex:
                 load("queries/trash_objects"), [[item for (item,) in claimed]]
             ).fetchall()
         )
-        return [_swept_item(row) for row in rows]
+        return [_swept_item(item, list(group)) for item, group in groupby(rows, itemgetter(0))]
 
     def swept(self, item_ids: Sequence[int], origin: Origin) -> int:
         """Forget claimed items whose objects are gone, audited; how many this call forgot."""
@@ -105,7 +107,6 @@ def _entry(row: Sequence[Any]) -> TrashEntry:
     return TrashEntry(row[0], row[1], InstanceUids(*row[2:5]), Origin(*row[5:9]), *row[9:12])
 
 
-def _swept_item(row: Sequence[Any]) -> SweptItem:
-    item_id, backend, *place, is_last = row
-    location = None if backend is None else Location(backend, *place)
-    return SweptItem(item_id, location, location is not None and is_last)
+def _swept_item(item_id: int, rows: Sequence[Any]) -> SweptItem:
+    places = (Location(*row[1:5]) for row in rows if row[1] is not None and row[5])
+    return SweptItem(item_id, tuple(places))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from vna.errors import ConfigError
@@ -9,10 +10,15 @@ from vna.index.database import Connection, Database
 from vna.index.jobs_schema import pending as pending_for_jobs
 from vna.index.jobs_schema import upgrade_jobs
 from vna.index.name_tokens import fill_person_names
+from vna.index.partitioning import add_partitions, check_partitions, in_layout, partitions_of
+from vna.index.post_upgrades import is_post, older_connections
 from vna.index.sql import load, upgrade_names
+
+log = logging.getLogger(__name__)
 
 _LOCK = 0x766E61  # "vna": nodes that start together take turns
 _OLDEST_SERVER = 150000
+_WAITING = "upgrades wait until no older version serves: then run vna db upgrade --post"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +29,21 @@ class UpgradeStatus:
     pending: tuple[str, ...]
 
 
-def upgrade(database: Database) -> list[str]:
+def upgrade(database: Database, partitions: int = 0, *, with_post: bool = False) -> list[str]:
     """Apply what is missing and return its names; safe for several nodes at once.
 
-    An empty database gets `schema.sql`, an older one its upgrades in order, each in a transaction; the tables of
-    jobs follow, as the installed procrastinate wants them, and the tokens of person names that are missing.
-    Raises ConfigError for a schema newer than this code, a Postgres that is too old or not UTF-8; Unavailable.
+    An empty database gets `schema.sql`, its large tables divided into `partitions` unless that is 0; an older one its
+    upgrades in order, each in a transaction; the tables of jobs follow, as the installed procrastinate wants them, and
+    the tokens of person names that are missing. Post upgrades of an older one apply `with_post` only, and while no
+    older version is connected: it could not read what is written behind them. They may come after pre upgrades
+    with higher numbers. Raises ConfigError for a schema newer than this code, `partitions` that
+    an older database does not have, a Postgres that is too old or not UTF-8; Unavailable.
     """
     with database.connection() as connection:
         _check_server(connection)
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         try:
-            done = _apply(connection) + upgrade_jobs(connection)
+            done = _apply(connection, partitions, with_post) + upgrade_jobs(connection)
         finally:
             if not connection.broken:
                 connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
@@ -54,22 +63,32 @@ def status(database: Database) -> UpgradeStatus:
     )
 
 
-def _apply(connection: Connection) -> list[str]:
+def _apply(connection: Connection, partitions: int, with_post: bool) -> list[str]:
     applied = _applied(connection)
     _check_newer(applied)
     names = upgrade_names()
     if not applied:
+        check_partitions(connection, partitions, None)
         with connection.transaction():
-            connection.execute(load("schema"))
+            connection.execute(in_layout(load("schema"), is_partitioned=partitions > 0))
+            add_partitions(connection, partitions)
             for name in names:
                 _remember(connection, name)
         return names
+    found = partitions_of(connection)
+    check_partitions(connection, partitions, found)
     pending = [name for name in names if _version(name) not in applied]
-    for name in pending:
+    ready = [name for name in pending if not is_post(name)]
+    for name in filter(is_post, pending if with_post else ()):
+        ready += [] if older_connections(connection, _version(name)) else [name]
+    for name in ready:
         with connection.transaction():
-            connection.execute(load(f"upgrades/{name}"))
+            connection.execute(in_layout(load(f"upgrades/{name}"), is_partitioned=found > 0))
             _remember(connection, name)
-    return pending
+    add_partitions(connection)
+    if len(ready) < len(pending):
+        log.warning(_WAITING, extra={"upgrades": [name for name in pending if name not in ready]})
+    return ready
 
 
 def _applied(connection: Connection) -> dict[int, str]:
@@ -92,7 +111,9 @@ def _version(name: str) -> int:
 
 def _check_newer(applied: dict[int, str]) -> None:
     known = {_version(name) for name in upgrade_names()}
-    newer = [applied[version] for version in sorted(applied) if version not in known]
+    # Of the next version what is "pre" may be there while it takes our place node by node.
+    later = [applied[version] for version in sorted(applied) if version not in known]
+    newer = [name for name in later if is_post(name)]
     if newer:
         raise ConfigError(
             f"the database was upgraded by a newer version of this archive ({', '.join(newer)}): "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vna.index.database import Database
@@ -11,7 +11,7 @@ from vna.index.registering import unpacked_digest
 from vna.index.sql import load
 from vna.model.identifiers import InstanceUids
 from vna.model.instances import Location
-from vna.model.verification import Fault, Finding, KeptRow, Run
+from vna.model.verification import Coverage, Fault, Finding, KeptRow, Part, Run
 
 _PAGE = 500
 _BEHIND = 2**63 - 1
@@ -46,30 +46,50 @@ class VerificationIndex:
         (share,) = self._row("verify_share", count=count)
         return self._rows("verify_sample", count=count, percent=share)
 
-    def begin(self, *, is_deep: bool, is_scheduled: bool) -> Run:
-        """A new run."""
-        return _run(self._row("verify_begin", deep=is_deep, scheduled=is_scheduled))
+    def backends(self) -> set[str]:
+        """Every backend that a row names, configured or not."""
+        rows = self._database.attempt(
+            lambda c: c.execute(load("queries/verify_backends")).fetchall()
+        )
+        return {name for (name,) in rows}
 
-    def open_run(self, *, is_deep: bool, is_scheduled: bool) -> Run | None:
+    def begin(self, *, is_deep: bool, is_scheduled: bool, only: str = "") -> Run:
+        """A new run, of one backend `only` or of all."""
+        return _run(self._row("verify_begin", deep=is_deep, scheduled=is_scheduled, only=only))
+
+    def open_run(self, *, is_deep: bool, is_scheduled: bool, only: str = "") -> Run | None:
         """The newest run of that kind that has not ended."""
-        row = self._row("verify_open", deep=is_deep, scheduled=is_scheduled)
+        row = self._row("verify_open", deep=is_deep, scheduled=is_scheduled, only=only)
         return None if row is None else _run(row)
 
     def run(self, run_id: int) -> Run:
         """A run as it is now."""
         return _run(self._row("verify_run", run=run_id))
 
-    def advance(self, run: Run, findings: Sequence[Finding], objects: int, size: int) -> None:
-        """Remember where `run` is, what it found on the way there, and how much it has seen since the last time."""
+    def advance(
+        self,
+        run: Run,
+        findings: Sequence[Finding],
+        objects: int,
+        size: int,
+        *,
+        is_through: bool = False,
+    ) -> None:
+        """Remember where `run` is, what it found on the way there, and how much it has seen since the last time.
+
+        `is_through`: it has seen all of its present backend.
+        """
         values = {
             "run": run.run_id,
             "backend": run.backend,
             "position": run.position,
             "objects": objects,
             "size": size,
+            "ended": is_through,
         }
         with self._database.connection() as connection, connection.transaction():
             connection.execute(load("queries/verify_advance"), values)
+            connection.execute(load("queries/verify_part"), values)
             for finding in findings:
                 connection.execute(load("queries/verify_found"), _values(run.run_id, finding))
 
@@ -89,6 +109,17 @@ class VerificationIndex:
         """Whether a scheduled run is open, or none began in the last `days` days."""
         row = self._row("verify_is_due", days=days)
         return bool(row[0])
+
+    def coverage(self, objects: Mapping[str, int]) -> list[Coverage]:
+        """How much of each backend was read, given how many `objects` each has; also of those that never were."""
+        rows = self._database.attempt(
+            lambda c: c.execute(load("queries/verify_coverage")).fetchall()
+        )
+        found = {row[0]: _coverage(row, objects.get(row[0], 0)) for row in rows}
+        for name, count in objects.items():
+            if name not in found:
+                found[name] = Coverage(name, None, None, 0, 0, None, None, 0, count)
+        return [found[name] for name in sorted(found)]
 
     def runs(self, limit: int = 10) -> list[Run]:
         """The newest runs first."""
@@ -110,7 +141,24 @@ class VerificationIndex:
 
 
 def _kept(row: Sequence[Any]) -> KeptRow:
-    return KeptRow(row[0], InstanceUids(*row[1:4]), Location(*row[4:8]), unpacked_digest(row[8]))
+    part, place = Part(row[9]), Location(*row[4:8])
+    of = None if part is Part.LOCATION else Location(row[10], row[11], row[12], place.length)
+    return KeptRow(row[0], InstanceUids(*row[1:4]), place, unpacked_digest(row[8]), part, of)
+
+
+def _coverage(row: Sequence[Any], objects: int) -> Coverage:
+    name, began_at, ended_at, whole, faults, open_since, seen_at, reading = row
+    return Coverage(
+        name,
+        began_at,
+        ended_at,
+        whole or 0,
+        faults or 0,
+        open_since,
+        seen_at,
+        reading or 0,
+        objects,
+    )
 
 
 def _run(row: Sequence[Any]) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,12 +49,17 @@ class EncapsulatedFrames:
 FrameTable = NativeFrames | EncapsulatedFrames
 
 _NATIVE = b"N"
+_NATIVE_IN_SHORT = b"n"
 _ENCAPSULATED = b"E"
 
 
-def pack_frames(table: FrameTable) -> bytes:
-    """The frame table as bytes for the index."""
+def pack_frames(table: FrameTable, *, in_short: bool = False) -> bytes:
+    """The frame table as bytes for the index. `in_short`: numbers of native ones as the bytes they need, each behind
+    their count, which versions before the shared attributes of series can't read.
+    """
     match table:
+        case NativeFrames(offset, length, bits, count) if in_short:
+            return _NATIVE_IN_SHORT + b"".join(map(_in_short, (offset, length, bits, count)))
         case NativeFrames(offset, length, bits, count):
             return _NATIVE + np.array([offset, length, bits, count], "<u8").tobytes()
         case EncapsulatedFrames(starts):
@@ -62,7 +68,21 @@ def pack_frames(table: FrameTable) -> bytes:
 
 def unpack_frames(packed: bytes) -> FrameTable:
     """The inverse of `pack_frames`."""
+    if packed[:1] == _NATIVE_IN_SHORT:
+        return NativeFrames(*_numbers_in_short(bytes(packed[1:])))
     numbers = np.frombuffer(packed, "<u8", offset=1).tolist()
     if packed[:1] == _NATIVE:
         return NativeFrames(*numbers)
     return EncapsulatedFrames(tuple(numbers))
+
+
+def _in_short(number: int) -> bytes:
+    size = (number.bit_length() + 7) // 8
+    return bytes((size,)) + number.to_bytes(size, "little")
+
+
+def _numbers_in_short(packed: bytes) -> Iterator[int]:
+    while packed:
+        stop = packed[0] + 1
+        yield int.from_bytes(packed[1:stop], "little")
+        packed = packed[stop:]

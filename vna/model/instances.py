@@ -63,7 +63,8 @@ class NewInstance:
 
     `object_digest` is of all bytes, `pixel_digest` of the value of the pixel data; `dataset_digest` is a
     function of the bytes behind the file meta alone and may be composed of digests of its parts. The
-    attributes may be shared with other instances: nobody changes them.
+    attributes may be shared with other instances: nobody changes them. `copies` are durable as `location` is; those
+    in the backends `later` are still to be written.
     """
 
     uids: InstanceUids
@@ -78,6 +79,8 @@ class NewInstance:
     dataset_digest: Digest
     pixel_digest: Digest | None
     warnings: tuple[str, ...]
+    copies: tuple[Location, ...] = ()
+    later: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ class Registration:
 
     `location_is_kept` is False for a duplicate: its bytes are already there under another key, the new
     object may be removed. `conflict_id` is set when the same UID already stands for other content. `series_id`: the
-    series of a stored instance, of which there is a new one when it was deleted and stored anew.
+    series of a stored instance, of which there is a new one when it was deleted and stored anew. `shared_attributes`:
+    what the instances of that series share, as JSON, where the index was told of the whole instance.
     """
 
     outcome: Outcome
@@ -94,6 +98,7 @@ class Registration:
     conflict_id: int | None = None
     notes: tuple[str, ...] = ()
     series_id: int | None = None
+    shared_attributes: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +118,9 @@ class StoredInstance:
 
 @dataclass(frozen=True, slots=True)
 class KeptObject:
-    """A stored object as it is checked: what it is, where it lies, and the digest of its bytes at reception."""
+    """A stored object as it is checked: what it is, where it and its copies lie, and the digest at reception."""
 
     sop_class_uid: str
     location: Location
     object_digest: Digest
+    copies: tuple[Location, ...] = ()

@@ -60,8 +60,7 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class SweptItem:
-    """An item whose sweep has begun. `location` is None where there is no object; it may be removed when `is_last`."""
+    """An item whose sweep has begun, and its `objects` that nothing else names: copies among them."""
 
     item_id: int
-    location: Location | None
-    is_last: bool
+    objects: tuple[Location, ...]

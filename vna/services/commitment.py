@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from vna import metrics
 from vna.config_jobs import CommitmentConfig
-from vna.errors import Unavailable
+from vna.errors import Corrupt, Unavailable, VnaError
 from vna.index.commitments import CommitmentIndex, Hold
 from vna.index.kept_objects import KeptObjectIndex
 from vna.model.commitment import (
@@ -24,7 +24,7 @@ from vna.model.commitment import (
     FailureReason,
     Reference,
 )
-from vna.model.instances import KeptObject
+from vna.model.instances import KeptObject, Location
 from vna.services.holds import HoldKeeper
 from vna.services.storage import ObjectStore
 
@@ -60,11 +60,14 @@ class CommitmentService:
         kept: KeptObjectIndex,
         objects: ObjectStore,
         settings: CommitmentConfig | None = None,
+        doubt: Callable[[Location, VnaError], object] = lambda *_: None,
     ) -> None:
+        """`doubt` is told of places that could not be read, so that they are healed."""
         self._index = index
         self._kept = kept
         self._objects = objects
         self._settings = settings or CommitmentConfig()
+        self._doubt = doubt
         self._keeper = HoldKeeper(index.renew, self._settings.hold_time)
         self._aside = ThreadPoolExecutor(THREADS, "commitment")
         self._room = threading.Semaphore(_WAITING)
@@ -245,13 +248,21 @@ class CommitmentService:
         return FailureReason.KEPT
 
     def _is_intact(self, commitment: Commitment, kept: KeptObject) -> bool:
-        try:
-            return self._objects.is_intact(kept.location, kept.object_digest)
-        except Unavailable:
-            age = (datetime.now(UTC) - commitment.requested_at).total_seconds()
-            if age < self._settings.storage_patience:
-                raise
-            return False
+        """Whether its bytes can be read, where it lies or from a copy. Raises Unavailable while that can't be told."""
+        away: Unavailable | None = None
+        for place in (kept.location, *kept.copies):
+            try:
+                if self._objects.is_intact(place, kept.object_digest):
+                    return True
+                error: VnaError = Corrupt(f"stored object {place.key} is lost or damaged")
+            except Unavailable as exc:
+                error = away = exc
+            if kept.copies:
+                self._doubt(place, error)
+        age = (datetime.now(UTC) - commitment.requested_at).total_seconds()
+        if away is not None and age < self._settings.storage_patience:
+            raise away
+        return False
 
 
 def _fields(commitment: Commitment) -> dict[str, str | int]:

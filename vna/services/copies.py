@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from vna.errors import Unavailable
-from vna.index.copies import CopyIndex
+from vna.errors import Corrupt, Unavailable
+from vna.index.copies import CopyIndex, KeptCopy
 from vna.model.identifiers import Origin
 from vna.model.instances import NewInstance
-from vna.services.storage import ObjectStore
+from vna.services.sources import Sources
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +22,9 @@ class VersionGone(Unavailable):
 class CopyService:
     """Acknowledging a duplicate promises that its content is kept, so the kept copy is read before."""
 
-    def __init__(self, copies: CopyIndex, objects: ObjectStore) -> None:
+    def __init__(self, copies: CopyIndex, sources: Sources) -> None:
         self._copies = copies
-        self._objects = objects
+        self._sources = sources
 
     def heal(self, again: NewInstance, origin: Origin) -> bool:
         """Whether the object of `again`, a known version, took the place of a lost or damaged one.
@@ -36,7 +36,7 @@ class CopyService:
             raise VersionGone("the version known a moment ago is gone; send it again")
         if kept.location == again.location:
             return True
-        if self._objects.is_intact(kept.location, kept.object_digest):
+        if self._is_intact(kept):
             return False
         if not self._copies.heal(kept, again, origin):
             kept = self._copies.find(again)
@@ -48,4 +48,12 @@ class CopyService:
             "a stored object was lost or damaged; the one that came again has taken its place",
             extra={"key": kept.location.key, "correlation": origin.correlation_id},
         )
+        return True
+
+    def _is_intact(self, kept: KeptCopy) -> bool:
+        """Whether its bytes can be read, from the location or a copy. Raises Unavailable when that can't be told."""
+        try:
+            self._sources.verify(kept.location, kept.object_digest)
+        except Corrupt:
+            return False
         return True

@@ -1,4 +1,4 @@
-"""A limit of bytes a second that many threads share."""
+"""A limit of bytes a second that many threads share, and waiting that can be ended."""
 
 from __future__ import annotations
 
@@ -28,3 +28,10 @@ class Pace:
             delay = self._free_at - now
         if delay > 0:
             self._wait(delay)
+
+
+def wait_while(seconds: float, should_stop: Callable[[], bool]) -> None:
+    """Wait, but not on when the work is to end."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not should_stop():
+        time.sleep(min(left, 0.5))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from typing import BinaryIO, cast
 
 from storage_backends.base import FileSpan, ObjectReader, span_of
@@ -15,21 +16,20 @@ from vna import metrics
 from vna.audit import AuditAction, AuditEvent, AuditLog
 from vna.dicom.envelope import names_syntax
 from vna.dicom.part10 import file_meta
+from vna.errors import Corrupt, Unavailable
 from vna.index.instances import InstanceIndex
-from vna.interrupts import check_interrupt
 from vna.model.chosen import Chosen
 from vna.model.found_frames import FoundFrames
 from vna.model.frames import FrameTable
 from vna.model.identifiers import InstanceUids, Origin, Selection
-from vna.model.instances import StoredInstance
-from vna.services.spans import Pieces, read_pieces, verified_spans
+from vna.model.instances import Location, StoredInstance
+from vna.services.sources import Sources
+from vna.services.spans import Piece, Pieces, read_pieces, verified_spans
 from vna.services.storage import ObjectStore
-from vna.services.verified import VerifiedReader, check_digest
 from vna.services.views import RecentViews
 
 VIEW_SECONDS = 600.0
 _MAX_VIEWS = 10_000
-_PIECE = 2**20
 _MAX_META = 2**20
 """A longer file meta group is nothing that was written in good faith: it is kept and not looked at."""
 
@@ -43,6 +43,7 @@ class RetrieveService:
 
     def __init__(self, index: InstanceIndex, objects: ObjectStore, audit: AuditLog) -> None:
         self._index = index
+        self._sources = Sources(index.replicas, objects)
         self._objects = objects
         self._audit = audit
         self._views = RecentViews(VIEW_SECONDS, _MAX_VIEWS)
@@ -75,7 +76,7 @@ class RetrieveService:
         self, instance: StoredInstance, *, start: int = 0, length: int | None = None
     ) -> ObjectReader:
         """The stored object's bytes from `start`. Raises Corrupt, Unavailable."""
-        return self._objects.open(instance.location, start=start, length=length)
+        return self._sources.open(instance.location, start=start, length=length)
 
     def read(self, instance: StoredInstance, start: int, length: int) -> bytes:
         """`length` bytes of the stored object from `start`, fewer at its end."""
@@ -107,9 +108,15 @@ class RetrieveService:
 
         A span is to be sent before the next piece is taken. Raises Corrupt, Unavailable; so may taking pieces.
         """
-        location = instance.location
-        reader = self._objects.open(location)
-        span = span_of(reader)
+        return self._sources.attempt(instance.location, lambda place: self._pieces(instance, place))
+
+    def _pieces(self, instance: StoredInstance, place: Location) -> tuple[Pieces, int]:
+        reader = self._objects.open(place)
+        try:
+            span = span_of(reader)
+        except Corrupt:
+            reader.close()
+            raise
         if span is None:
             reader.close()
             opened, length = self.open_part10(instance)
@@ -122,10 +129,25 @@ class RetrieveService:
                 instance.sop_class_uid, instance.uids.sop_instance_uid, instance.transfer_syntax_uid
             )
         skip = start if new_head else 0
-        spans = verified_spans(
-            span, instance.object_digest, location.key, skip=skip, at_once=_AT_ONCE
-        )
-        return _following(new_head, spans, reader), len(new_head) + span.length - skip
+        spans = verified_spans(span, instance.object_digest, place.key, skip=skip, at_once=_AT_ONCE)
+        pieces = _following(new_head, self._blamed(spans, place), reader)
+        if self._objects.has_several:  # another place may do as well, as long as nothing was sent
+            pieces = _begun(pieces)
+        return pieces, len(new_head) + span.length - skip
+
+    def _blamed(
+        self, spans: Generator[FileSpan, None, None], place: Location
+    ) -> Generator[FileSpan, None, None]:
+        """`spans`; whoever heals is told when they turn out to be damaged behind the first of them."""
+        is_begun = False
+        try:
+            for span in spans:
+                yield span
+                is_begun = True
+        except (Corrupt, Unavailable) as exc:
+            if is_begun:
+                self._sources.doubt(place, exc)
+            raise
 
     def open_dataset(self, instance: StoredInstance) -> tuple[ObjectReader, int]:
         """The stored dataset bytes without preamble and file meta, and their length."""
@@ -144,37 +166,24 @@ class RetrieveService:
 
     def load_whole(self, instance: StoredInstance) -> memoryview:
         """The stored object in memory, verified. Raises Corrupt, Unavailable."""
-        location = instance.location
-        with self._objects.open(location) as reader:
-            data = read_exactly(reader, location.length)
-        check_digest(data, instance.object_digest, location.key)
-        return memoryview(data)
+        return memoryview(self._sources.load(instance.location, instance.object_digest))
 
     def verify(self, instance: StoredInstance) -> None:
         """Read all of the stored object and compare its digest: before parts of it are made into something else.
 
         Raises Corrupt, Unavailable.
         """
-        location = instance.location
-        with VerifiedReader(
-            self._objects.open(location), instance.object_digest, location.length, location.key
-        ) as reader:
-            while reader.read(_PIECE):
-                check_interrupt()
+        self._sources.verify(instance.location, instance.object_digest)
 
     def load_dataset(self, instance: StoredInstance) -> memoryview:
         """As `open_dataset`, in memory: for small ones."""
         return self.load_whole(instance)[instance.layout.dataset_offset :]
 
     def _open_whole(self, instance: StoredInstance) -> ObjectReader:
-        location = instance.location
-        reader = VerifiedReader(
-            self._objects.open(location), instance.object_digest, location.length, location.key
-        )
+        location, digest = instance.location, instance.object_digest
         if location.length > _AT_ONCE:
-            return reader
-        with reader:
-            return cast("ObjectReader", io.BytesIO(read_fully(reader)))
+            return self._sources.open_verified(location, digest)
+        return cast("ObjectReader", io.BytesIO(self._sources.load(location, digest)))
 
     def record_retrieved(self, instances: Sequence[StoredInstance], origin: Origin) -> None:
         """Count and audit a finished delivery, one event per study. Raises Unavailable."""
@@ -215,7 +224,20 @@ class RetrieveService:
             raise
 
 
-def _following(head: bytes, spans: Iterator[FileSpan], reader: ObjectReader) -> Pieces:
+def _begun(pieces: Pieces) -> Pieces:
+    """`pieces`, the first of them made: what it can fail with is raised here."""
+    first = next(pieces, None)
+    return _behind(first, pieces)
+
+
+def _behind(first: Piece | None, pieces: Pieces) -> Pieces:
+    with closing(pieces):
+        if first is not None:
+            yield first
+        yield from pieces
+
+
+def _following(head: bytes, spans: Generator[FileSpan, None, None], reader: ObjectReader) -> Pieces:
     with reader:
         if head:
             first = next(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import BinaryIO, cast
 
 from storage_backends.base import (
     Digest,
     FileSpan,
+    FreshKey,
     ObjectInfo,
     ObjectReader,
     StorageBackend,
@@ -18,6 +20,7 @@ from storage_backends.base import (
 from storage_backends.digests import new_hasher
 from storage_backends.errors import (
     BackendFull,
+    BackendReadOnly,
     IntegrityError,
     InvalidRange,
     ObjectNotFound,
@@ -26,6 +29,7 @@ from storage_backends.errors import (
 from storage_backends.wrapping import WrappedReader
 from vna.errors import ConfigError, Corrupt, OutOfSpace, Unavailable, VnaError
 from vna.model.instances import Location
+from vna.services.doubts import Doubts
 from vna.spool import Spooled
 
 _CHUNK = 2**20
@@ -43,6 +47,8 @@ def storage_errors() -> Iterator[None]:
 def translate(error: StorageError) -> VnaError:
     """The archive's word for a storage error."""
     match error:
+        case BackendReadOnly():
+            return OutOfSpace(f"the storage can't be written: {error}; make it writable")
         case BackendFull():
             return OutOfSpace(
                 f"no room left to store: {error}; make room or add storage, then send again"
@@ -69,38 +75,84 @@ class Condition(StrEnum):
 
 
 class StoredReader(WrappedReader):
-    """A backend's reader whose errors are the archive's."""
+    """A backend's reader whose errors are the archive's, and which has `due` bytes: fewer are no end but damage."""
+
+    def __init__(self, inner: ObjectReader, due: int, name: str) -> None:
+        super().__init__(inner)
+        self._left, self._name = due, name
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes, b"" at the end. Raises Corrupt, Unavailable."""
         try:
-            return self._inner.read(size)
+            data = self._inner.read(size)
         except StorageError as exc:
             raise translate(exc) from exc
+        self._left -= len(data)
+        if not data and size and self._left > 0:
+            raise self._cut_short()
+        return data
 
     def span(self) -> FileSpan | None:
-        """All that was not read yet as a part of an open file, see SupportsSpan; None where it lies in none."""
-        return span_of(self._inner)
+        """All that was not read yet as a part of an open file, see SupportsSpan; None where it lies in none.
+        Raises Corrupt.
+        """
+        found = span_of(self._inner)
+        if found is not None and found.length < self._left:
+            raise self._cut_short()
+        return found
+
+    def _cut_short(self) -> Corrupt:
+        return Corrupt(
+            f"stored object {self._name} was cut short; restore it, or send the instance again"
+        )
 
 
 class ObjectStore:
     """Every configured backend, and the one that new objects go to."""
 
-    def __init__(self, backends: Mapping[str, StorageBackend], write_to: str) -> None:
+    def __init__(
+        self,
+        backends: Mapping[str, StorageBackend],
+        write_to: str,
+        *,
+        needed: Sequence[str] = (),
+        draining: Collection[str] = (),
+    ) -> None:
+        """`needed`: the backends without which nothing can be stored; `draining`: those that get nothing new."""
         if write_to not in backends:
             raise ConfigError(f"storage.backend {write_to!r} is not among {', '.join(backends)}")
         self._backends = backends
-        self._write_to = backends[write_to]
+        self._needed = [backends[name] for name in needed or (write_to,)]
+        self.default = write_to
+        self.draining = frozenset(draining)
+        self.has_several = len(backends) > 1
+        self.doubts = Doubts()
 
-    def place(self, key: str, size: int) -> Location:
-        """Where a new object of `size` bytes goes under `key`."""
-        return Location(self._write_to.name, key, 0, size)
+    def place(self, key: str, size: int, backend: str = "") -> Location:
+        """Where a new object of `size` bytes goes under `key`: in the default backend, or in `backend`."""
+        return Location(backend or self.default, key, 0, size)
 
-    def keep(self, spooled: Spooled, location: Location) -> None:
-        """Make `spooled` the durable object at `location`, a new place. Raises OutOfSpace, Unavailable, Corrupt."""
-        backend, key = self._backend(location), location.key
+    def write(self, location: Location, source: ObjectReader, digest: Digest) -> None:
+        """Make all of `source`, bytes of `digest`, the durable object at `location`, a new place.
+
+        Raises OutOfSpace, Unavailable; Corrupt when the bytes are others; and what reading raises.
+        """
         with storage_errors():
-            if spooled.path is not None and isinstance(backend, SupportsAdopt):
+            self._backend(location).put(
+                FreshKey(location.key),
+                cast("BinaryIO", source),
+                size=location.length,
+                digest=digest,
+            )
+
+    def keep(self, spooled: Spooled, location: Location, *, adopts: bool = True) -> None:
+        """Make `spooled` the durable object at `location`, a new place. Raises OutOfSpace, Unavailable, Corrupt.
+
+        `adopts`: a file of the spool becomes the object where it can; it is not there for others then.
+        """
+        backend, key = self._backend(location), FreshKey(location.key)
+        with storage_errors():
+            if adopts and spooled.path is not None and isinstance(backend, SupportsAdopt):
                 backend.adopt(key, spooled.path, size=spooled.size, digest=spooled.digest)
             else:
                 with spooled.open() as source:
@@ -111,12 +163,12 @@ class ObjectStore:
     ) -> ObjectReader:
         """The bytes of `location` from `start` on, cut at its end. Raises Corrupt, Unavailable."""
         available = location.length - start
-        length = available if length is None else min(length, available)
+        length = max(0, available if length is None else min(length, available))
         with storage_errors():
             reader = self._backend(location).open(
-                location.key, start=location.offset + start, length=max(0, length)
+                location.key, start=location.offset + start, length=length
             )
-        return StoredReader(reader)
+        return StoredReader(reader, length, location.key)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -175,7 +227,8 @@ class ObjectStore:
     def probe(self) -> None:
         """Raises OutOfSpace or Unavailable when nothing could be stored now."""
         with storage_errors():
-            self._write_to.probe()
+            for backend in self._needed:
+                backend.probe()
 
     def close(self) -> None:
         """Close every backend."""

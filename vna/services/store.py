@@ -16,9 +16,11 @@ from vna.errors import InvalidInstance, MismatchedInstance, VnaError
 from vna.index.instances import InstanceIndex
 from vna.model.identifiers import InstanceUids, Origin
 from vna.model.instances import Location, NewInstance, Outcome, Registration
-from vna.model.keys import new_object_key
 from vna.services.copies import HEALED, CopyService, VersionGone
 from vna.services.digests import instance_digests
+from vna.services.keeping import Keeping, Kept, Spared
+from vna.services.placement import Facts, Placement, Targets
+from vna.services.sources import Sources
 from vna.services.storage import ObjectStore
 from vna.spool import Spool, Spooled
 
@@ -60,46 +62,6 @@ class _Meters:
     seconds: Histogram
 
 
-class _Keeping:
-    """The one attempt to make an object durable, and what came of it."""
-
-    __slots__ = ("_objects", "_spooled", "error", "is_done", "location")
-    removes = True
-    """Whether the object goes when it turns out to be a duplicate."""
-
-    def __init__(self, objects: ObjectStore, spooled: Spooled, location: Location) -> None:
-        self._objects, self._spooled, self.location = objects, spooled, location
-        self.is_done = False
-        self.error: VnaError | None = None
-
-    def run(self) -> None:
-        """Keep the object; does nothing once that is done. Raises OutOfSpace, Unavailable, Corrupt."""
-        if self.is_done:
-            return
-        try:
-            self._objects.keep(self._spooled, self.location)
-        except VnaError as exc:
-            self.error = exc
-            raise
-        self.is_done = True
-
-
-class _Kept(_Keeping):
-    """An object that was durable before: there is nothing to do."""
-
-    __slots__ = ()
-
-    def run(self) -> None:
-        self.is_done = True
-
-
-class _Spared(_Kept):
-    """The same, to be left where it is whatever comes of it."""
-
-    __slots__ = ()
-    removes = False
-
-
 class StoreService:
     """Blob first, index second, acknowledge last: what `store` returns is durable."""
 
@@ -110,10 +72,12 @@ class StoreService:
         spool: Spool,
         audit: AuditLog,
         issuer_of_patient_id: str = "",
+        placement: Placement | None = None,
     ) -> None:
         self.spool = spool
+        self._placement = placement
         self._index = index
-        self._copies = CopyService(index.copies, objects)
+        self._copies = CopyService(index.copies, Sources(index.replicas, objects))
         self._objects = objects
         self._audit = audit
         self._issuer = issuer_of_patient_id
@@ -152,15 +116,16 @@ class StoreService:
         Of a duplicate the copy that is kept is read: where it is lost or damaged, this object takes its place; else it
         is removed, unless `spares`. Raises InvalidInstance, Unavailable.
         """
-        keeping = (_Spared if spares else _Kept)(self._objects, spooled, location)
-        return self._store(spooled, origin, Expected(), keeping)
+        return self._store(spooled, origin, Expected(), location, spares=spares)
 
     def _store(
         self,
         spooled: Spooled,
         origin: Origin,
         expected: Expected,
-        keeping: _Keeping | None = None,
+        location: Location | None = None,
+        *,
+        spares: bool = False,
     ) -> StoreOutcome:
         with spooled.buffer() as buffer:
             header = self._headers.read(
@@ -171,10 +136,12 @@ class StoreService:
             )
         _check_expected(header, expected)
         self._check_index()
-        if keeping is None:
-            location = self._objects.place(new_object_key(), spooled.size)
-            keeping = _Keeping(self._objects, spooled, location)
-        instance = _new_instance(header, spooled, keeping.location)
+        targets = self._targets(header, spooled.size, origin)
+        if location is None:
+            keeping = Keeping(self._objects, spooled, targets)
+        else:
+            keeping = (Spared if spares else Kept)(self._objects, spooled, targets, location)
+        instance = _new_instance(header, spooled, keeping)
         registration, notes = self._registered(instance, origin, keeping)
         return StoreOutcome(
             outcome=registration.outcome,
@@ -187,8 +154,16 @@ class StoreService:
             dataset_digest=instance.dataset_digest,
         )
 
+    def _targets(self, header: Header, size: int, origin: Origin) -> Targets:
+        if self._placement is None:
+            return Targets((self._objects.default,))
+        calling_ae = origin.peer if origin.door == "dimse" else ""
+        return self._placement.targets(
+            Facts(header.sop_class_uid, size, calling_ae, header.attributes)
+        )
+
     def _registered(
-        self, instance: NewInstance, origin: Origin, keeping: _Keeping
+        self, instance: NewInstance, origin: Origin, keeping: Keeping
     ) -> tuple[Registration, tuple[str, ...]]:
         """The registration with all that is to be told of it; anew where a known version was deleted meanwhile."""
         attempt = 0
@@ -206,7 +181,7 @@ class StoreService:
             if is_healed:
                 return registration, (*registration.notes, HEALED)
             if keeping.removes:
-                self._remove_duplicate(instance.location)
+                keeping.remove()
             return registration, registration.notes
 
     def _meters_of(self, door: str, outcome: str) -> _Meters:
@@ -226,7 +201,7 @@ class StoreService:
             self._index.check()
             self._is_index_in_doubt = False
 
-    def _register(self, instance: NewInstance, origin: Origin, keeping: _Keeping) -> Registration:
+    def _register(self, instance: NewInstance, origin: Origin, keeping: Keeping) -> Registration:
         """The object becomes durable while the index works, and the index commits after that.
 
         A large one is kept before: the index would hold its locks for long. An object whose registration failed
@@ -245,12 +220,6 @@ class StoreService:
                     extra={"key": instance.location.key, "correlation": origin.correlation_id},
                 )
             raise
-
-    def _remove_duplicate(self, location: Location) -> None:
-        try:
-            self._objects.remove(location)
-        except VnaError as exc:
-            log.warning("second copy of a known instance not removed: %s", exc)
 
     def _record_refusal(self, error: InvalidInstance, origin: Origin, expected: Expected) -> None:
         event = AuditEvent(
@@ -279,7 +248,7 @@ def _check_expected(header: Header, expected: Expected) -> None:
         )
 
 
-def _new_instance(header: Header, spooled: Spooled, location: Location) -> NewInstance:
+def _new_instance(header: Header, spooled: Spooled, keeping: Keeping) -> NewInstance:
     dataset_digest, pixel_digest = instance_digests(spooled, header)
     return NewInstance(
         uids=header.uids,
@@ -289,9 +258,11 @@ def _new_instance(header: Header, spooled: Spooled, location: Location) -> NewIn
         layout=header.layout,
         frames=header.frames,
         number_of_frames=header.number_of_frames,
-        location=location,
+        location=keeping.location,
         object_digest=spooled.digest,
         dataset_digest=dataset_digest,
         pixel_digest=pixel_digest,
         warnings=header.warnings,
+        copies=keeping.copies,
+        later=keeping.later,
     )

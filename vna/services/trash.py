@@ -115,16 +115,16 @@ class TrashService:
         return Swept(removed, failed)
 
     def _remove(self, item: SweptItem) -> bool:
-        """Whether nothing is left of the item's object, or others still name it."""
-        if item.location is None or not item.is_last:
-            return True
-        try:
-            self._objects.remove(item.location)
-        except VnaError as exc:
-            log.warning(
-                "an object of the trash could not be removed; the next sweep tries again: %s",
-                exc,
-                extra={"key": item.location.key},
-            )
-            return False
-        return True
+        """Whether nothing is left of the item's objects but what others still name."""
+        is_gone = True
+        for place in item.objects:
+            try:
+                self._objects.remove(place)
+            except VnaError as exc:
+                is_gone = False
+                log.warning(
+                    "an object of the trash could not be removed; the next sweep tries again: %s",
+                    exc,
+                    extra={"backend": place.backend, "key": place.key},
+                )
+        return is_gone

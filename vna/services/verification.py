@@ -9,13 +9,15 @@ from functools import partial
 
 from storage_backends.base import ObjectInfo
 from vna import metrics
+from vna.errors import ConfigError
 from vna.index.verification import VerificationIndex
+from vna.model.draining import Amount
 from vna.model.identifiers import Origin
 from vna.model.instances import Location
-from vna.model.verification import Fault, Finding, KeptRow, Run, Tally
+from vna.model.verification import Coverage, Fault, Finding, KeptRow, Part, Run, Tally
 from vna.services.at_once import AtOnce
 from vna.services.merging import merged
-from vna.services.pace import Pace
+from vna.services.pace import Pace, wait_while
 from vna.services.repair import RepairService
 from vna.services.storage import Condition, ObjectStore
 
@@ -33,7 +35,8 @@ _FAULT_OF = {
 class HowToVerify:
     """`is_deep`: read all bytes, not only their number. `rate`: bytes a second, 0 for as fast as it goes.
 
-    `threads` read at once. `origin`: who repairs. `young`: seconds that an object may be without a row.
+    `threads` read at once. `origin`: who repairs. `young`: seconds that an object may be without a row. `only`: one
+    backend, "" for all.
     """
 
     origin: Origin
@@ -43,6 +46,7 @@ class HowToVerify:
     rate: int = 0
     threads: int = 4
     young: float = YOUNG
+    only: str = ""
 
 
 @dataclass(slots=True)
@@ -59,10 +63,15 @@ class VerificationService:
     """Compares index and storage. Nothing is changed unless repairs are asked for. Everything raises Unavailable."""
 
     def __init__(
-        self, index: VerificationIndex, objects: ObjectStore, repair: RepairService
+        self,
+        index: VerificationIndex,
+        objects: ObjectStore,
+        repair: RepairService,
+        amounts: Callable[[], Iterable[Amount]] = tuple,
     ) -> None:
+        """`amounts`: what each backend holds, see DrainIndex."""
         self.index = index
-        self._objects, self._repair = objects, repair
+        self._objects, self._repair, self._amounts = objects, repair, amounts
 
     def rows(
         self,
@@ -75,7 +84,9 @@ class VerificationService:
         tally = Tally()
         pace = Pace(how.rate)
         with AtOnce(how.threads, "verify") as threads:
-            work = (partial(self._checked, row.location.key, [row], how, pace) for row in rows)
+            work = (
+                partial(self._checked, row.location.key, [row], None, how, pace) for row in rows
+            )
             for checked in threads.results(work):
                 self._account(checked, tally, on_finding, how)
                 on_progress(tally)
@@ -91,11 +102,13 @@ class VerificationService:
         """Go through all backends and rows by key, on from where the last run of this kind was cut off.
 
         Ends early, to be gone on with, when `should_stop` says so. The run's totals are those of all its parts.
+        Raises ConfigError where there is no backend of the name that alone is asked for.
         """
         kind = {"is_deep": how.is_deep, "is_scheduled": how.is_scheduled}
-        run = self.index.open_run(**kind) or self.index.begin(**kind)
+        names = self._names(how.only)
+        run = self.index.open_run(**kind, only=how.only) or self.index.begin(**kind, only=how.only)
         tally = Tally()
-        for name in self._objects.names:
+        for name in names:
             if name < run.backend:
                 continue
             after = run.position if name == run.backend else ""
@@ -106,6 +119,19 @@ class VerificationService:
         self.index.end(run)
         return self.index.run(run.run_id)
 
+    def coverage(self) -> list[Coverage]:
+        """How much of each backend was read, and when."""
+        objects = dict.fromkeys(self._objects.names, 0)
+        objects |= {found.backend: found.objects + found.copies for found in self._amounts()}
+        return self.index.coverage(objects)
+
+    def _names(self, only: str) -> list[str]:
+        """The backends to look at: also those that rows name and that are not configured any more."""
+        names = {*self._objects.names, *self.index.backends()}
+        if only and only not in names:
+            raise ConfigError(f"there is no backend {only!r}; there are {', '.join(sorted(names))}")
+        return [only] if only else sorted(names)
+
     def _backend(
         self,
         run: Run,
@@ -114,7 +140,7 @@ class VerificationService:
         tally: Tally,
         should_stop: Callable[[], bool],
     ) -> Run:
-        pace = Pace(how.rate, lambda delay: _sleep(delay, should_stop))
+        pace = Pace(how.rate, lambda delay: wait_while(delay, should_stop))
         remembered, pending, seen = time.monotonic(), list[Finding](), Tally()
         with AtOnce(how.threads, "verify") as threads:
             for checked in threads.results(self._work(run, how, pace, should_stop)):
@@ -126,47 +152,67 @@ class VerificationService:
                     self.index.advance(run, pending, seen.objects, seen.size)
                     remembered, pending, seen = time.monotonic(), [], Tally()
                 told[1](run, tally)
-        self.index.advance(run, pending, seen.objects, seen.size)
+        is_through = not should_stop()
+        self.index.advance(run, pending, seen.objects, seen.size, is_through=is_through)
         return run
 
     def _work(
         self, run: Run, how: HowToVerify, pace: Pace, should_stop: Callable[[], bool]
     ) -> Iterator[Callable[[], _Checked]]:
         """A call for each key that is left of the backend; none any more when `should_stop` says so."""
-        objects = self._objects.scan(run.backend, run.position)
+        is_known = run.backend in self._objects.names
+        objects = self._objects.scan(run.backend, run.position) if is_known else ()
         rows = self.index.rows(run.backend, run.position)
         for key, found, named in merged(objects, rows):
             if should_stop():
                 return
             if named:
-                yield partial(self._checked, key, named, how, pace)
+                yield partial(self._checked, key, named, found, how, pace)
             elif found is not None:
                 place = Location(run.backend, key, 0, found.size)
                 yield partial(self._unnamed, place, found, how)
 
-    def _checked(self, key: str, rows: list[KeptRow], how: HowToVerify, pace: Pace) -> _Checked:
-        findings = []
+    def _checked(
+        self,
+        key: str,
+        rows: list[KeptRow],
+        found: ObjectInfo | None,
+        how: HowToVerify,
+        pace: Pace,
+    ) -> _Checked:
+        checked = _Checked(key, [], 0, 0)
         for row in rows:
-            condition = self._objects.examine(
-                row.location, row.digest if how.is_deep else None, pace
-            )
-            if condition is not Condition.INTACT and self._is_named(row):
-                findings.append(Finding(_FAULT_OF[condition], row.location, row.uids, row.owner))
-        return _Checked(key, findings, len(rows), sum(row.location.length for row in rows))
+            if row.is_left:
+                fault = self._left(row, found, how)
+            else:
+                digest = row.digest if how.is_deep else None
+                fault = _FAULT_OF.get(self._objects.examine(row.location, digest, pace))
+                checked.objects += 1
+                checked.size += row.location.length
+            if fault is not None and self._is_named(row):
+                checked.findings.append(_finding(fault, row))
+        return checked
+
+    def _left(self, row: KeptRow, found: ObjectInfo | None, how: HowToVerify) -> Fault | None:
+        if row.part is not Part.DAMAGED:
+            return None
+        if found is None and how.repairs:
+            self._repair.forget(row)
+        return None if found is None else Fault.REPLACED
 
     def _unnamed(self, place: Location, found: ObjectInfo, how: HowToVerify) -> _Checked:
         is_young = time.time() - found.modified < how.young
         checked = _Checked(place.key, [], 1, 0)
         if is_young or self.index.rows_of_key(place.backend, place.key):
             return checked
-        if self._objects.examine(place, None, lambda _: None) is Condition.INTACT:
+        if self._objects.examine(place, None, lambda _: None) is not Condition.MISSING:
             checked.findings.append(self._repair.describe(place))
         return checked
 
     def _is_named(self, row: KeptRow) -> bool:
-        """Whether the row still names this object: it may have been deleted, or healed, meanwhile."""
+        """Whether the row still names this object: it may have been deleted, healed or moved meanwhile."""
         return any(
-            now.location == row.location
+            (now.location, now.part) == (row.location, row.part)
             for now in self.index.rows_of_key(row.location.backend, row.location.key)
         )
 
@@ -195,8 +241,8 @@ class VerificationService:
         return findings
 
 
-def _sleep(seconds: float, should_stop: Callable[[], bool]) -> None:
-    """Sleep, but not on when the work is to end."""
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0 and not should_stop():
-        time.sleep(min(left, 0.5))
+def _finding(fault: Fault, row: KeptRow) -> Finding:
+    of = row.of
+    what = "a copy of" if row.part is Part.COPY else "in its place is"
+    detail = "" if of is None else f"{what} {of.backend} {of.key}"
+    return Finding(fault, row.location, row.uids, row.owner, detail)

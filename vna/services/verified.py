@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from storage_backends.base import Digest, ObjectReader
 from storage_backends.digests import new_hasher
 from storage_backends.wrapping import WrappedReader
@@ -9,22 +11,39 @@ from vna.errors import Corrupt
 
 
 class VerifiedReader(WrappedReader):
-    """Everything of `inner`, hashed as it passes; `length` bytes are announced, `name` names the object in errors."""
+    """Everything of `inner`, hashed as it passes; `length` bytes are announced, `name` names the object in errors.
 
-    def __init__(self, inner: ObjectReader, digest: Digest, length: int, name: str) -> None:
+    `blame` is told of damage before it is raised.
+    """
+
+    def __init__(
+        self,
+        inner: ObjectReader,
+        digest: Digest,
+        length: int,
+        name: str,
+        blame: Callable[[Corrupt], object] | None = None,
+    ) -> None:
         super().__init__(inner)
+        self._blame = blame
         self._digest = digest
         self._hasher = new_hasher(digest.algorithm)
         self._left = length
         self._name = name
 
     def read(self, size: int = -1, /) -> bytes:
-        """Up to `size` bytes, b"" at the end. Raises Corrupt instead of the last bytes when the digest differs."""
+        """Up to `size` bytes, b"" at the end. Raises Corrupt instead of the last bytes when the digest differs, and
+        where there are fewer bytes than announced.
+        """
         data = self._inner.read(size)
         self._hasher.update(data)
         self._left -= len(data)
-        if self._left == 0 and data and self._hasher.hexdigest() != self._digest.value:
-            raise damaged(self._name, self._digest)
+        is_over = not data and size != 0 and self._left > 0
+        if is_over or (self._left == 0 and data and self._hasher.hexdigest() != self._digest.value):
+            error = damaged(self._name, self._digest)
+            if self._blame is not None:
+                self._blame(error)
+            raise error
         return data
 
 

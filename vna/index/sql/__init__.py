@@ -19,3 +19,9 @@ def upgrade_names() -> list[str]:
     return sorted(
         item.name.removesuffix(".sql") for item in folder.iterdir() if item.name.endswith(".sql")
     )
+
+
+@cache
+def newest_upgrade() -> int:
+    """The number of the last upgrade that this code knows."""
+    return int(upgrade_names()[-1][:4])

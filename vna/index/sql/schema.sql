@@ -1,5 +1,6 @@
 -- The present schema; upgrades/ is the road to it, and a test compares the two.
 -- Attributes of all levels are kept in the DICOM JSON model (PS3.18 F.2), elements without a value left out.
+-- In a partitioned database a line with the mark "partitioned:" in a comment reads as what follows the mark.
 
 DO $$
 DECLARE
@@ -99,11 +100,97 @@ RETURN CASE
 END;
 COMMENT ON FUNCTION shifted IS 'a moment as the clocks of an offset from UTC (in minutes) showed it; attributes, else zone, tell where it was noted';
 
+CREATE FUNCTION packed_uid(uid text) RETURNS bytea
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE WHEN translate(uid, '0123456789.', '') = ''
+    THEN decode(translate(uid, '.', 'a') || repeat('f', length(uid) % 2), 'hex')
+    ELSE '\xff'::bytea || convert_to(uid, 'UTF8') END;
+COMMENT ON FUNCTION packed_uid IS 'a UID in half of its length: a digit or dot in four bits; an odd one as it is, behind FF';
+
+CREATE FUNCTION uid_of(packed bytea) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE WHEN substring(packed FOR 1) = '\xff'
+    THEN convert_from(substring(packed FROM 2), 'UTF8')
+    ELSE rtrim(translate(encode(packed, 'hex'), 'a', '.'), 'f') END;
+COMMENT ON FUNCTION uid_of IS 'the UID that packed_uid has packed';
+
+CREATE FUNCTION short_digest(digest bytea) RETURNS bytea
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN substring(digest FOR 7) = 'blake3:' THEN '\x01' || substring(digest FROM 8)
+    WHEN substring(digest FOR 18) = 'blake3-pixel-tree:' THEN '\x02' || substring(digest FROM 19)
+    ELSE digest END;
+COMMENT ON FUNCTION short_digest IS 'a digest with its algorithm as one byte';
+
+CREATE FUNCTION long_digest(digest bytea) RETURNS bytea
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE substring(digest FOR 1)
+    WHEN '\x01' THEN 'blake3:' || substring(digest FROM 2)
+    WHEN '\x02' THEN 'blake3-pixel-tree:' || substring(digest FROM 2)
+    ELSE digest END;
+COMMENT ON FUNCTION long_digest IS 'a digest with the name of its algorithm and a colon, however it is kept';
+
+CREATE FUNCTION differences_of(attributes jsonb, shared jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN (
+    SELECT coalesce(jsonb_object_agg(key, CASE
+        WHEN mine IS NULL THEN 'null'
+        WHEN other IS NULL OR jsonb_typeof(mine -> 'Value') IS DISTINCT FROM 'array'
+            OR mine <> jsonb_build_object('vr', other -> 'vr', 'Value', mine -> 'Value') THEN mine
+        WHEN jsonb_array_length(mine -> 'Value') = 1 AND jsonb_typeof(mine -> 'Value' -> 0) IN ('string', 'number')
+            THEN mine -> 'Value' -> 0
+        ELSE mine -> 'Value' END), '{}')
+    FROM jsonb_each(attributes) AS a (key, mine) FULL JOIN jsonb_each(shared) AS b (key, other) USING (key)
+    WHERE mine::text IS DISTINCT FROM other::text
+        AND (key <> '00200013' OR mine::text !~ '^{"vr": "IS", "Value": \[-?[0-9]{1,9}\]}$'));
+COMMENT ON FUNCTION differences_of IS 'attributes as they differ from shared: null for none, other values of the same VR without it, and without their array where there is one text or number; else the element. An Instance Number as its column has it is none';
+
+CREATE FUNCTION instance_number_element(number integer) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE WHEN number IS NOT NULL THEN jsonb_build_object('vr', 'IS', 'Value', jsonb_build_array(number)) END;
+
+CREATE FUNCTION attributes_of(attributes jsonb, differences jsonb, shared jsonb, instance_number integer) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE WHEN differences IS NULL THEN attributes ELSE (
+    SELECT CASE WHEN instance_number IS NULL THEN '{}'
+        ELSE jsonb_build_object('00200013', instance_number_element(instance_number)) END
+        || (shared - coalesce(array_agg(key) FILTER (WHERE value = 'null'), '{}'))
+        || coalesce(jsonb_object_agg(key, CASE jsonb_typeof(value)
+            WHEN 'object' THEN value
+            WHEN 'array' THEN jsonb_build_object('vr', shared -> key -> 'vr', 'Value', value)
+            ELSE jsonb_build_object('vr', shared -> key -> 'vr', 'Value', jsonb_build_array(value)) END)
+            FILTER (WHERE value <> 'null'), '{}')
+    FROM jsonb_each(differences)) END;
+COMMENT ON FUNCTION attributes_of IS 'the attributes of an instance, whichever way they are kept: the inverse of differences_of';
+
+CREATE FUNCTION element_of(attributes jsonb, differences jsonb, shared jsonb, instance_number integer, key text)
+RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE
+    WHEN differences IS NULL THEN attributes -> key
+    WHEN NOT differences ? key THEN
+        CASE WHEN key = '00200013' THEN instance_number_element(instance_number) ELSE shared -> key END
+    ELSE CASE jsonb_typeof(differences -> key)
+        WHEN 'null' THEN NULL
+        WHEN 'object' THEN differences -> key
+        WHEN 'array' THEN jsonb_build_object('vr', shared -> key -> 'vr', 'Value', differences -> key)
+        ELSE jsonb_build_object('vr', shared -> key -> 'vr', 'Value', jsonb_build_array(differences -> key)) END END;
+COMMENT ON FUNCTION element_of IS 'one element of attributes_of; small enough to be a part of the query that calls it';
+
 CREATE TABLE schema_version (
     version integer PRIMARY KEY,
     name text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 );
+
+CREATE TABLE oldest_reader (
+    version integer NOT NULL,
+    rewritten_to bigint NOT NULL DEFAULT 0,
+    rewrite_to bigint NOT NULL DEFAULT 0
+);
+COMMENT ON TABLE oldest_reader IS 'one row: the lowest version of the schema that archives which serve know: what others could not read may be written';
+COMMENT ON COLUMN oldest_reader.rewritten_to IS 'instances of series up to this id, of those up to rewrite_to, are no more as others wrote them';
+INSERT INTO oldest_reader (version) VALUES (10);
 
 CREATE TABLE patient (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -161,20 +248,39 @@ CREATE TABLE series (
     modality text COLLATE "C",
     series_number integer,
     attributes jsonb NOT NULL,
-    person_names tsvector
+    person_names tsvector,
+    shared jsonb
 );
 COMMENT ON TABLE series IS 'a series of a study as the first of its instances said';
+COMMENT ON COLUMN series.shared IS 'the attributes of one of its instances, of which others keep the differences; never changed. NULL: all are kept whole';
 CREATE UNIQUE INDEX series_identity ON series (series_instance_uid, study);
 CREATE INDEX series_by_study ON series (study, modality);
 CREATE INDEX series_by_person_names ON series USING gin (person_names) WITH (fastupdate = off)
     WHERE person_names IS NOT NULL;
 CREATE INDEX series_without_person_names ON series (id) WHERE person_names IS NULL;
 
+CREATE TABLE series_gone (
+    series bigint PRIMARY KEY,
+    study_instance_uid text COLLATE "C" NOT NULL,
+    series_instance_uid text COLLATE "C" NOT NULL
+);
+COMMENT ON TABLE series_gone IS 'series that were deleted, for the changes that name them by their id; one of them may be back';
+
+CREATE FUNCTION remember_series() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO series_gone (series, study_instance_uid, series_instance_uid)
+    SELECT OLD.id, s.study_instance_uid, OLD.series_instance_uid FROM study s WHERE s.id = OLD.study
+    ON CONFLICT (series) DO NOTHING;
+    RETURN OLD;
+END $$;
+CREATE TRIGGER series_is_remembered BEFORE DELETE ON series FOR EACH ROW
+    WHEN (OLD.shared IS NOT NULL) EXECUTE FUNCTION remember_series();
+
 CREATE TABLE person_name_scheme (scheme text COLLATE "C" NOT NULL);
 COMMENT ON TABLE person_name_scheme IS 'one row: how the tokens of person names were made; they are made anew for another';
 
 CREATE TABLE instance (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,  -- partitioned: id bigint GENERATED ALWAYS AS IDENTITY,
     series bigint NOT NULL REFERENCES series,
     instance_number integer,
     number_of_frames integer NOT NULL,
@@ -191,10 +297,15 @@ CREATE TABLE instance (
     pixel_digest bytea,
     frames bytea,
     warnings text[],
-    attributes jsonb NOT NULL
-);
+    attributes jsonb,
+    differences jsonb,
+    CHECK (num_nonnulls(attributes, differences) = 1)
+);  -- partitioned: ) PARTITION BY HASH (sop_instance_uid);
+-- partitioned: CREATE INDEX instance_by_id ON instance (id);
 ALTER TABLE instance ALTER COLUMN frames SET STORAGE EXTERNAL;
-COMMENT ON TABLE instance IS 'a stored instance; digests are the name of the algorithm, a colon and the raw digest';
+COMMENT ON TABLE instance IS 'a stored instance; digests are the name of the algorithm, a colon and the raw digest, or shorter (short_digest)';
+COMMENT ON COLUMN instance.attributes IS 'all that is kept; NULL where differences stand';
+COMMENT ON COLUMN instance.differences IS 'what differs from the attributes that its series shares, as differences_of makes it';
 CREATE UNIQUE INDEX instance_identity ON instance (sop_instance_uid);
 CREATE INDEX instance_by_series ON instance (series, id);
 
@@ -265,7 +376,7 @@ COMMENT ON TABLE trash_item IS 'an instance, or a conflict about one, in the tra
 CREATE INDEX trash_item_by_trash ON trash_item (trash, id);
 
 CREATE TABLE location (
-    instance bigint REFERENCES instance ON DELETE CASCADE,
+    instance bigint REFERENCES instance ON DELETE CASCADE,  -- partitioned: instance bigint,
     conflict bigint REFERENCES conflict ON DELETE CASCADE,
     "offset" bigint NOT NULL,
     length bigint NOT NULL,
@@ -273,15 +384,85 @@ CREATE TABLE location (
     key text COLLATE "C" NOT NULL,
     trash_item bigint REFERENCES trash_item ON DELETE CASCADE,
     CHECK (num_nonnulls(instance, conflict, trash_item) = 1)
-);
+);  -- partitioned: ) PARTITION BY HASH (key);
 COMMENT ON TABLE location IS 'where the bytes of an instance, of a conflicting version of one, or of what is in the trash, lie';
 CREATE UNIQUE INDEX location_identity ON location (key, "offset", backend);
-CREATE UNIQUE INDEX location_of_instance ON location (instance) WHERE instance IS NOT NULL;
-CREATE UNIQUE INDEX location_of_conflict ON location (conflict) WHERE conflict IS NOT NULL;
-CREATE UNIQUE INDEX location_of_trash_item ON location (trash_item) WHERE trash_item IS NOT NULL;
+CREATE UNIQUE INDEX location_of_instance  -- partitioned: CREATE INDEX location_of_instance
+    ON location (instance) WHERE instance IS NOT NULL;
+CREATE UNIQUE INDEX location_of_conflict  -- partitioned: CREATE INDEX location_of_conflict
+    ON location (conflict) WHERE conflict IS NOT NULL;
+CREATE UNIQUE INDEX location_of_trash_item  -- partitioned: CREATE INDEX location_of_trash_item
+    ON location (trash_item) WHERE trash_item IS NOT NULL;
 
-CREATE TABLE audit (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+CREATE TABLE copy (
+    of_offset bigint NOT NULL,
+    "offset" bigint NOT NULL DEFAULT 0,
+    due_since timestamptz,
+    next_attempt_at timestamptz,
+    attempts integer NOT NULL DEFAULT 0,
+    of_key text COLLATE "C" NOT NULL,
+    of_backend text COLLATE "C" NOT NULL,
+    backend text COLLATE "C" NOT NULL,
+    key text COLLATE "C",
+    last_error text,
+    PRIMARY KEY (of_key, of_offset, of_backend, backend),
+    FOREIGN KEY (of_key, of_offset, of_backend) REFERENCES location (key, "offset", backend)
+        ON UPDATE CASCADE ON DELETE CASCADE,
+    CHECK (key IS NOT NULL OR next_attempt_at IS NOT NULL)
+);
+COMMENT ON TABLE copy IS 'a further object with the bytes of a location; in the backend of the location itself: the location is to be written anew';
+COMMENT ON COLUMN copy.key IS 'NULL: not written yet';
+COMMENT ON COLUMN copy.next_attempt_at IS 'when whoever copies looks at it next, or until when somebody does it; NULL: nothing is to be done';
+CREATE UNIQUE INDEX copy_identity ON copy (key, "offset", backend) WHERE key IS NOT NULL;
+CREATE INDEX copy_due ON copy (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
+
+CREATE TABLE left_object (
+    of_offset bigint NOT NULL,
+    "offset" bigint NOT NULL,
+    goes_at timestamptz NOT NULL,
+    is_damaged boolean NOT NULL,
+    of_key text COLLATE "C" NOT NULL,
+    of_backend text COLLATE "C" NOT NULL,
+    backend text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    PRIMARY KEY (key, "offset", backend),
+    FOREIGN KEY (of_key, of_offset, of_backend) REFERENCES location (key, "offset", backend)
+        ON UPDATE CASCADE ON DELETE CASCADE
+);
+COMMENT ON TABLE left_object IS 'an object whose place another one has taken: moved ones go after a while, damaged ones when a person says so';
+COMMENT ON COLUMN left_object.goes_at IS 'when a moved one is removed: those who are reading it have had their time by then';
+CREATE INDEX left_object_of_location ON left_object (of_key, of_offset, of_backend);
+CREATE INDEX left_object_moved ON left_object (goes_at) WHERE NOT is_damaged;
+
+CREATE VIEW stored_object AS
+SELECT 'location' AS kind, backend, key, "offset", backend AS of_backend, key AS of_key, "offset" AS of_offset FROM location
+UNION ALL
+SELECT 'copy', backend, key, "offset", of_backend, of_key, of_offset FROM copy
+UNION ALL
+SELECT CASE WHEN is_damaged THEN 'damaged' ELSE 'moved' END, backend, key, "offset", of_backend, of_key, of_offset FROM left_object;
+COMMENT ON VIEW stored_object IS 'every object that is known: as a location, a copy of one (without a key, a due one), or left behind by one; of_ names the location';
+
+CREATE TABLE drain (
+    began_at timestamptz NOT NULL DEFAULT now(),
+    ended_at timestamptz,
+    held_until timestamptz NOT NULL DEFAULT '-infinity',
+    next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    moved bigint NOT NULL DEFAULT 0,
+    dropped bigint NOT NULL DEFAULT 0,
+    size bigint NOT NULL DEFAULT 0,
+    failed bigint NOT NULL DEFAULT 0,
+    grace integer NOT NULL,
+    backend text COLLATE "C" PRIMARY KEY,
+    target text COLLATE "C" NOT NULL,
+    holder text NOT NULL DEFAULT '',
+    last_error text NOT NULL DEFAULT ''
+);
+COMMENT ON TABLE drain IS 'backends that are being emptied, or were; whoever works on one holds the row for a while';
+COMMENT ON COLUMN drain.target IS 'where everything goes; empty: where the rules of placement say';
+COMMENT ON COLUMN drain.failed IS 'what could not be moved the last time it was tried';
+
+CREATE TABLE audit_line (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,  -- partitioned: id bigint GENERATED ALWAYS AS IDENTITY,
     at timestamptz NOT NULL DEFAULT now(),
     action text COLLATE "C" NOT NULL,
     door text NOT NULL,
@@ -291,28 +472,94 @@ CREATE TABLE audit (
     study_instance_uid text COLLATE "C" NOT NULL,
     sop_instance_uid text COLLATE "C" NOT NULL,
     detail jsonb
+);  -- partitioned: ) PARTITION BY RANGE (at);
+COMMENT ON TABLE audit_line IS 'lines of the audit trail that stand alone; written, never changed';
+CREATE INDEX audit_by_time ON audit_line USING brin (at);
+CREATE INDEX audit_by_study ON audit_line (study_instance_uid) WHERE study_instance_uid <> '';
+
+CREATE TABLE audit_occasion (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    action text COLLATE "C" NOT NULL,
+    door text NOT NULL,
+    peer text NOT NULL,
+    address text NOT NULL,
+    correlation_id text NOT NULL,
+    study_instance_uid text COLLATE "C" NOT NULL
 );
-COMMENT ON TABLE audit IS 'who did what to which object; written, never changed';
-CREATE INDEX audit_by_time ON audit USING brin (at);
-CREATE INDEX audit_by_study ON audit (study_instance_uid) WHERE study_instance_uid <> '';
+COMMENT ON TABLE audit_occasion IS 'what the audit trail tells of many instances alike, such as those that an association stored into a study';
+CREATE INDEX audit_occasion_by_study ON audit_occasion (study_instance_uid, correlation_id);
+
+CREATE TABLE audit_instance (
+    id bigint NOT NULL DEFAULT nextval('audit_line_id_seq'),
+    at timestamptz NOT NULL DEFAULT now(),
+    occasion bigint NOT NULL,
+    uid bytea NOT NULL
+);  -- partitioned: ) PARTITION BY RANGE (at);
+COMMENT ON TABLE audit_instance IS 'lines of the audit trail about one instance each (packed_uid), told by their occasion; written, never changed';
+CREATE INDEX audit_instance_by_time ON audit_instance USING brin (at);
+CREATE INDEX audit_instance_by_occasion ON audit_instance (occasion);
+
+CREATE FUNCTION new_occasion(
+    p_action text, p_door text, p_peer text, p_address text, p_correlation_id text, p_study_uid text
+) RETURNS bigint LANGUAGE sql AS $$
+    -- Two that come at once may make two, which does no harm.
+    INSERT INTO audit_occasion (action, door, peer, address, correlation_id, study_instance_uid)
+    VALUES (p_action, p_door, p_peer, p_address, p_correlation_id, p_study_uid)
+    RETURNING id
+$$;
+COMMENT ON FUNCTION new_occasion IS 'the id of a new row of audit_occasion';
+
+CREATE VIEW audit AS
+SELECT id, at, action, door, peer, address, correlation_id, study_instance_uid, sop_instance_uid, detail
+FROM audit_line
+UNION ALL
+SELECT i.id, i.at, o.action, o.door, o.peer, o.address, o.correlation_id, o.study_instance_uid, uid_of(i.uid), NULL
+FROM audit_instance i JOIN audit_occasion o ON o.id = i.occasion;
+COMMENT ON VIEW audit IS 'who did what to which object; written, never changed';
+
+CREATE FUNCTION write_audit_line() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_line (
+        at, action, door, peer, address, correlation_id, study_instance_uid, sop_instance_uid, detail)
+    VALUES (coalesce(NEW.at, now()), NEW.action, NEW.door, NEW.peer, NEW.address, NEW.correlation_id,
+        NEW.study_instance_uid, NEW.sop_instance_uid, NEW.detail)
+    RETURNING id INTO NEW.id;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER audit_is_written INSTEAD OF INSERT ON audit FOR EACH ROW EXECUTE FUNCTION write_audit_line();
 
 CREATE TABLE change (
     number bigint PRIMARY KEY,
     at timestamptz NOT NULL,
     action text COLLATE "C" NOT NULL CHECK (action IN ('stored', 'deleted', 'restored')),
-    study_instance_uid text COLLATE "C" NOT NULL,
-    series_instance_uid text COLLATE "C" NOT NULL,
-    sop_instance_uid text COLLATE "C" NOT NULL
-);
+    study_instance_uid text COLLATE "C",
+    series_instance_uid text COLLATE "C",
+    sop_instance_uid text COLLATE "C",
+    series bigint,
+    uid bytea
+);  -- partitioned: ) PARTITION BY RANGE (number);
 COMMENT ON TABLE change IS 'what came and went, numbered without gaps in an order in which no later commit gets a lower number';
+COMMENT ON COLUMN change.series IS 'where the UIDs are NULL: the id of a series that is there or gone, and in uid the packed UID of the instance';
+
+CREATE VIEW numbered_change AS
+SELECT c.number, c.at, c.action, coalesce(c.study_instance_uid, s.study_instance_uid, g.study_instance_uid) AS study_instance_uid,
+    coalesce(c.series_instance_uid, e.series_instance_uid, g.series_instance_uid) AS series_instance_uid,
+    coalesce(c.sop_instance_uid, uid_of(c.uid)) AS sop_instance_uid
+FROM change c
+LEFT JOIN series e ON e.id = c.series
+LEFT JOIN study s ON s.id = e.study
+LEFT JOIN series_gone g ON g.series = c.series;
+COMMENT ON VIEW numbered_change IS 'the changes with their UIDs, whichever way they are kept';
 
 CREATE TABLE change_waiting (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT now(),
     action text COLLATE "C" NOT NULL,
-    study_instance_uid text COLLATE "C" NOT NULL,
-    series_instance_uid text COLLATE "C" NOT NULL,
-    sop_instance_uid text COLLATE "C" NOT NULL
+    study_instance_uid text COLLATE "C",
+    series_instance_uid text COLLATE "C",
+    sop_instance_uid text COLLATE "C",
+    series bigint,
+    uid bytea
 );
 COMMENT ON TABLE change_waiting IS 'changes, written in the transaction that made them; whoever reads first numbers those that are committed';
 
@@ -353,9 +600,11 @@ CREATE TABLE verification (
     objects bigint NOT NULL DEFAULT 0,
     size bigint NOT NULL DEFAULT 0,
     backend text COLLATE "C" NOT NULL DEFAULT '',
-    position text COLLATE "C" NOT NULL DEFAULT ''
+    position text COLLATE "C" NOT NULL DEFAULT '',
+    of_backend text COLLATE "C" NOT NULL DEFAULT ''
 );
 COMMENT ON TABLE verification IS 'comparisons of the whole index with the storage; an open one goes on behind position, the last key it dealt with';
+COMMENT ON COLUMN verification.of_backend IS 'the one backend that it looks at; empty: all';
 
 CREATE TABLE verification_finding (
     verification bigint NOT NULL REFERENCES verification ON DELETE CASCADE,
@@ -374,6 +623,19 @@ CREATE TABLE verification_finding (
     PRIMARY KEY (verification, backend, key, "offset")
 );
 COMMENT ON TABLE verification_finding IS 'faults between index and storage; repaired: what was done about it, empty: nothing';
+
+CREATE TABLE verification_part (
+    verification bigint NOT NULL REFERENCES verification ON DELETE CASCADE,
+    began_at timestamptz NOT NULL DEFAULT now(),
+    seen_at timestamptz NOT NULL DEFAULT now(),
+    ended_at timestamptz,
+    objects bigint NOT NULL DEFAULT 0,
+    size bigint NOT NULL DEFAULT 0,
+    backend text COLLATE "C" NOT NULL,
+    PRIMARY KEY (verification, backend)
+);
+COMMENT ON TABLE verification_part IS 'what a verification has seen of one backend';
+CREATE INDEX verification_part_by_backend ON verification_part (backend, verification);
 
 CREATE VIEW named_object AS
 SELECT CASE WHEN l.instance IS NOT NULL THEN 'instance' WHEN l.conflict IS NOT NULL THEN 'conflict' ELSE 'trash' END AS owner,
@@ -668,14 +930,14 @@ END $$;
 CREATE FUNCTION new_study(
     new_study_uid text, new_issuer text, new_patient_id text, new_patient jsonb, new_attributes jsonb,
     new_names jsonb
-) RETURNS void LANGUAGE plpgsql AS $$
+) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     owner record;
 BEGIN
     -- One at a time per study: otherwise the loser of a race would leave a patient without a study behind.
     PERFORM pg_advisory_xact_lock(hashtextextended(new_study_uid, 118));
     IF EXISTS (SELECT FROM study WHERE study_instance_uid = new_study_uid) THEN
-        RETURN;
+        RETURN false;
     END IF;
     SELECT * INTO owner FROM fill_patient(NULL, new_issuer, new_patient_id, new_patient);
     INSERT INTO study (
@@ -691,7 +953,9 @@ BEGIN
         fold_name(new_patient -> '00100010', 'Phonetic'),
         date_of(new_patient -> '00100030'), text_of(new_patient -> '00100040'),
         owner.differing, new_attributes, lexemes_of(new_names));
+    RETURN true;
 END $$;
+COMMENT ON FUNCTION new_study IS 'whether there is a new row; another call may have been faster';
 
 CREATE FUNCTION fill_study(known study, new_patient jsonb, new_attributes jsonb, new_names jsonb) RETURNS void
 LANGUAGE sql AS $$
@@ -745,6 +1009,16 @@ RETURN time_of(jsonb_build_object('Value', jsonb_build_array(value)));
 CREATE FUNCTION keys_of(attributes jsonb) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ARRAY(SELECT jsonb_object_keys(attributes));
 
+CREATE FUNCTION add_copies(
+    p_backend text, p_key text, p_offset bigint, p_copy_backends text[], p_copy_keys text[]
+) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO copy (of_backend, of_key, of_offset, backend, key, due_since, next_attempt_at)
+    SELECT p_backend, p_key, p_offset, c.backend, nullif(c.key, ''),
+        CASE c.key WHEN '' THEN now() END, CASE c.key WHEN '' THEN now() END
+    FROM unnest(p_copy_backends, p_copy_keys) AS c (backend, key)
+$$;
+COMMENT ON FUNCTION add_copies IS 'the copies of a new location: those with a key are written, those with an empty one due';
+
 CREATE FUNCTION register_instance(
     p_study_uid text, p_series_uid text, p_sop_uid text, p_class_uid text, p_syntax_uid text,
     p_issuer text, p_patient_id text,
@@ -754,8 +1028,10 @@ CREATE FUNCTION register_instance(
     p_backend text, p_key text, p_offset bigint, p_length bigint,
     p_door text, p_peer text, p_address text, p_correlation_id text,
     p_study_names jsonb DEFAULT NULL, p_series_names jsonb DEFAULT NULL, p_known_series bigint DEFAULT NULL,
+    p_differences jsonb DEFAULT NULL,
+    p_copy_backends text[] DEFAULT NULL, p_copy_keys text[] DEFAULT NULL,
     OUT outcome text, OUT location_is_kept boolean, OUT conflict_id bigint, OUT is_mismatch boolean,
-    OUT series_key bigint
+    OUT series_key bigint, OUT series_shared jsonb
 ) LANGUAGE plpgsql AS $$
 DECLARE
     known record;
@@ -767,11 +1043,12 @@ BEGIN
     -- Without p_patient, p_study and p_series the caller holds that all of it is known to the series p_known_series;
     -- where that is gone, nothing is written, the outcome is NULL, and the caller comes again with everything.
     -- A series that is deleted meanwhile breaks the foreign key: the caller comes again as well.
+    -- p_differences are from what that series shares; of p_instance it takes only the Instance Number then.
     is_mismatch := false;
     LOOP
-        SELECT i.id, i.series, i.dataset_digest, i.transfer_syntax_uid,
-            l.key = p_key AND l."offset" = p_offset AS is_ours INTO known
-        FROM instance i LEFT JOIN location l ON l.instance = i.id
+        SELECT i.id, i.series, long_digest(i.dataset_digest) AS dataset_digest, i.transfer_syntax_uid,
+            EXISTS (SELECT FROM location l WHERE l.instance = i.id AND l.key = p_key AND l."offset" = p_offset) AS is_ours
+        INTO known FROM instance i
         WHERE i.sop_instance_uid = p_sop_uid;
         IF FOUND THEN
             IF has_created THEN
@@ -788,7 +1065,7 @@ BEGIN
             ELSIF known.is_ours THEN  -- the same call again, after a commit that was never confirmed
                 outcome := 'stored';
                 location_is_kept := true;
-                series_key := known.series;
+                SELECT e.id, e.shared INTO series_key, series_shared FROM series e WHERE e.id = known.series;
                 RETURN;
             ELSE
                 outcome := 'duplicate';
@@ -801,7 +1078,9 @@ BEGIN
             p.patient_id <> p_patient_id OR p.issuer_of_patient_id <> p_issuer AS is_mismatch,
             coalesce(s.patient_attributes, p.attributes) ?& keys_of(p_patient)
                 AND s.attributes ?& keys_of(p_study) AS is_full,
-            e.attributes ?& keys_of(p_series) AS series_is_full
+            e.attributes ?& keys_of(p_series) AS series_is_full,
+            e.shared IS NOT NULL AS has_shared,
+            CASE WHEN p_study IS NOT NULL THEN e.shared END AS shared
         INTO known
         FROM study s
         JOIN patient p ON p.id = s.patient
@@ -810,8 +1089,7 @@ BEGIN
         IF p_study IS NULL AND (NOT FOUND OR known.series IS DISTINCT FROM p_known_series OR known.is_mismatch) THEN
             RETURN;
         ELSIF NOT FOUND THEN
-            PERFORM new_study(p_study_uid, p_issuer, p_patient_id, p_patient, p_study, p_study_names);
-            has_created := true;
+            has_created := new_study(p_study_uid, p_issuer, p_patient_id, p_patient, p_study, p_study_names) OR has_created;
             CONTINUE;
         END IF;
         is_mismatch := known.is_mismatch;
@@ -821,12 +1099,13 @@ BEGIN
         END IF;
         IF known.series IS NULL THEN
             INSERT INTO series (
-                study, series_instance_uid, modality, series_number, attributes, person_names)
+                study, series_instance_uid, modality, series_number, attributes, person_names, shared)
             VALUES ((known.study).id, p_series_uid,
                 text_of(p_series -> '00080060'), integer_of(p_series -> '00200011'), p_series,
-                lexemes_of(p_series_names))
+                lexemes_of(p_series_names),
+                CASE WHEN (SELECT r.version >= 10 FROM oldest_reader r) THEN p_instance - '00200013' END)
             ON CONFLICT (series_instance_uid, study) DO NOTHING;
-            has_created := true;
+            has_created := FOUND OR has_created;
             CONTINUE;
         END IF;
         IF NOT known.series_is_full THEN
@@ -842,21 +1121,34 @@ BEGIN
         INSERT INTO instance (
             series, instance_number, number_of_frames, dataset_offset, header_length, pixel_offset,
             pixel_length, tail_offset, sop_instance_uid, sop_class_uid, transfer_syntax_uid,
-            object_digest, dataset_digest, pixel_digest, frames, warnings, attributes)
+            object_digest, dataset_digest, pixel_digest, frames, warnings, attributes, differences)
         VALUES (
             known.series, integer_of(p_instance -> '00200013'), p_frame_count, p_layout[1], p_layout[2],
             p_layout[3], p_layout[4], p_layout[5], p_sop_uid, p_class_uid, p_syntax_uid,
-            p_object_digest, p_dataset_digest, p_pixel_digest, p_frames, p_warnings, p_instance)
+            CASE WHEN known.has_shared THEN short_digest(p_object_digest) ELSE p_object_digest END,
+            CASE WHEN known.has_shared THEN short_digest(p_dataset_digest) ELSE p_dataset_digest END,
+            CASE WHEN known.has_shared THEN short_digest(p_pixel_digest) ELSE p_pixel_digest END, p_frames, p_warnings,
+            CASE WHEN p_differences IS NULL AND known.shared IS NULL THEN p_instance END,
+            coalesce(p_differences, differences_of(p_instance, known.shared)))
         ON CONFLICT (sop_instance_uid) DO NOTHING
         RETURNING id INTO instance_key;
         IF FOUND THEN
             INSERT INTO location (instance, "offset", length, backend, key)
             VALUES (instance_key, p_offset, p_length, p_backend, p_key);
-            INSERT INTO change_waiting (action, study_instance_uid, series_instance_uid, sop_instance_uid)
-            VALUES ('stored', p_study_uid, p_series_uid, p_sop_uid);
+            IF p_copy_backends IS NOT NULL THEN
+                PERFORM add_copies(p_backend, p_key, p_offset, p_copy_backends, p_copy_keys);
+            END IF;
+            IF known.has_shared THEN
+                INSERT INTO change_waiting (action, series, uid)
+                VALUES ('stored', known.series, packed_uid(p_sop_uid));
+            ELSE
+                INSERT INTO change_waiting (action, study_instance_uid, series_instance_uid, sop_instance_uid)
+                VALUES ('stored', p_study_uid, p_series_uid, p_sop_uid);
+            END IF;
             outcome := 'stored';
             location_is_kept := true;
             series_key := known.series;
+            series_shared := known.shared;
             EXIT;
         END IF;
     END LOOP;
@@ -873,18 +1165,34 @@ BEGIN
             IF known.is_new THEN
                 INSERT INTO location (conflict, "offset", length, backend, key)
                 VALUES (known.id, p_offset, p_length, p_backend, p_key);
+                IF p_copy_backends IS NOT NULL THEN
+                    PERFORM add_copies(p_backend, p_key, p_offset, p_copy_backends, p_copy_keys);
+                END IF;
             END IF;
             location_is_kept := known.is_new OR EXISTS (
                 SELECT FROM location l
                 WHERE l.conflict = known.id AND l.key = p_key AND l."offset" = p_offset);
         END IF;
     END IF;
-    INSERT INTO audit (
-        action, door, peer, address, correlation_id, study_instance_uid, sop_instance_uid, detail)
-    VALUES ('instance.' || outcome, p_door, p_peer, p_address, p_correlation_id, p_study_uid, p_sop_uid,
-        CASE WHEN conflict_id IS NOT NULL THEN jsonb_build_object('conflict_id', conflict_id) END);
+    IF conflict_id IS NULL THEN
+        INSERT INTO audit_instance (occasion, uid) VALUES (
+            coalesce((
+                SELECT o.id FROM audit_occasion o
+                WHERE o.study_instance_uid = p_study_uid AND o.correlation_id = p_correlation_id
+                    AND o.action = 'instance.' || outcome
+                    AND o.door = p_door AND o.peer = p_peer AND o.address = p_address
+                LIMIT 1
+            ), new_occasion('instance.' || outcome, p_door, p_peer, p_address, p_correlation_id, p_study_uid)),
+            packed_uid(p_sop_uid));
+    ELSE
+        INSERT INTO audit_line (
+            action, door, peer, address, correlation_id, study_instance_uid, sop_instance_uid, detail)
+        VALUES ('instance.' || outcome, p_door, p_peer, p_address, p_correlation_id, p_study_uid, p_sop_uid,
+            jsonb_build_object('conflict_id', conflict_id));
+    END IF;
 END $$;
 COMMENT ON FUNCTION register_instance IS 'everything that is written for one received instance, in one transaction';
+-- partitioned: ALTER FUNCTION register_instance SET plan_cache_mode = force_generic_plan;
 
 CREATE FUNCTION new_conflict(
     p_kind text,
@@ -930,6 +1238,51 @@ BEGIN
     END LOOP;
 END $$;
 
+CREATE FUNCTION share_attributes(series_key bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    common jsonb;
+    rewritten bigint;
+BEGIN
+    PERFORM FROM series e WHERE e.id = series_key AND e.shared IS NULL FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
+    SELECT i.attributes - '00200013' INTO common FROM instance i
+    WHERE i.series = series_key AND i.attributes IS NOT NULL ORDER BY i.id LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
+    UPDATE series SET shared = common WHERE id = series_key;
+    WITH kept AS (
+        SELECT i.id FROM instance i WHERE i.series = series_key AND i.attributes IS NOT NULL ORDER BY i.id FOR NO KEY UPDATE
+    )
+    UPDATE instance i SET differences = differences_of(i.attributes, common), attributes = NULL,
+        object_digest = short_digest(i.object_digest), dataset_digest = short_digest(i.dataset_digest),
+        pixel_digest = short_digest(i.pixel_digest)
+    FROM kept WHERE i.id = kept.id;
+    GET DIAGNOSTICS rewritten = ROW_COUNT;
+    RETURN rewritten;
+END $$;
+COMMENT ON FUNCTION share_attributes IS 'has the instances of a series keep differences; how many that were';
+
+CREATE FUNCTION rewrite_instances(at_most integer, OUT series_seen bigint, OUT instances bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    place oldest_reader;
+    last_seen bigint;
+BEGIN
+    -- One at a time; who comes meanwhile has nothing to do.
+    SELECT r.* INTO place FROM oldest_reader r
+    WHERE r.version >= 10 AND r.rewritten_to < r.rewrite_to FOR UPDATE SKIP LOCKED;
+    WITH next AS MATERIALIZED (
+        SELECT e.id FROM series e WHERE e.id > place.rewritten_to AND e.id <= place.rewrite_to ORDER BY e.id LIMIT at_most
+    )
+    SELECT count(*), coalesce(sum(share_attributes(next.id)), 0), max(next.id)
+    INTO series_seen, instances, last_seen FROM next;
+    UPDATE oldest_reader r SET rewritten_to = coalesce(last_seen, r.rewrite_to)
+    WHERE r.version >= 10 AND place.version IS NOT NULL;
+END $$;
+COMMENT ON FUNCTION rewrite_instances IS 'has the instances of some more series keep differences that were stored whole; none seen: all are done, or others do it';
+
 CREATE FUNCTION number_changes(at_most integer) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     numbered bigint;
@@ -941,9 +1294,9 @@ BEGIN
         WHERE id IN (SELECT w.id FROM change_waiting w ORDER BY w.id LIMIT at_most)
         RETURNING *
     )
-    INSERT INTO change (number, at, action, study_instance_uid, series_instance_uid, sop_instance_uid)
+    INSERT INTO change (number, at, action, study_instance_uid, series_instance_uid, sop_instance_uid, series, uid)
     SELECT (SELECT coalesce(max(c.number), 0) FROM change c) + row_number() OVER (ORDER BY m.id),
-        m.at, m.action, m.study_instance_uid, m.series_instance_uid, m.sop_instance_uid
+        m.at, m.action, m.study_instance_uid, m.series_instance_uid, m.sop_instance_uid, m.series, m.uid
     FROM moved m ORDER BY m.id;
     GET DIAGNOSTICS numbered = ROW_COUNT;
     RETURN numbered;
@@ -955,8 +1308,11 @@ LANGUAGE plpgsql AS $$
 BEGIN
     WITH item AS (
         INSERT INTO trash_item (trash, row_id, kind, sop_instance_uid, description)
-        SELECT p_trash, i.id, 'instance', i.sop_instance_uid, to_jsonb(i)
-        FROM instance i WHERE i.id = ANY(instance_keys) ORDER BY i.id
+        SELECT p_trash, i.id, 'instance', i.sop_instance_uid, to_jsonb(i) || jsonb_build_object(
+            'attributes', attributes_of(i.attributes, i.differences, e.shared, i.instance_number),
+            'differences', NULL, 'object_digest', long_digest(i.object_digest),
+            'dataset_digest', long_digest(i.dataset_digest), 'pixel_digest', long_digest(i.pixel_digest))
+        FROM instance i JOIN series e ON e.id = i.series WHERE i.id = ANY(instance_keys) ORDER BY i.id
         RETURNING id, row_id
     )
     UPDATE location l SET instance = NULL, trash_item = item.id FROM item WHERE l.instance = item.row_id;
@@ -1056,6 +1412,80 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION delete_instances IS 'moves a study, series or instance into the trash, in one transaction; no trash_id: there is none';
 
+CREATE FUNCTION move_object(
+    p_of_backend text, p_of_key text, p_of_offset bigint, p_backend text, p_key text, p_offset bigint,
+    p_new_backend text, p_new_key text, p_new_offset bigint, p_is_damaged boolean
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    item bigint;
+    due timestamptz := now() + make_interval(secs => coalesce(
+        (SELECT d.grace FROM drain d WHERE d.backend = p_backend AND d.ended_at IS NULL), 900));
+BEGIN
+    -- What is being swept stays where it is: whoever sweeps has looked up already which objects go. The entry of the
+    -- trash is locked before the location, as a sweep and a restore do.
+    SELECT l.trash_item INTO item FROM location l
+    WHERE l.key = p_of_key AND l."offset" = p_of_offset AND l.backend = p_of_backend;
+    IF NOT FOUND THEN
+        RETURN false;
+    ELSIF item IS NOT NULL THEN
+        PERFORM FROM trash_item t WHERE t.id = item AND t.sweep_began_at IS NULL FOR SHARE;
+        IF NOT FOUND THEN
+            RETURN false;
+        END IF;
+    END IF;
+    PERFORM FROM location l
+    WHERE l.key = p_of_key AND l."offset" = p_of_offset AND l.backend = p_of_backend
+        AND l.trash_item IS NOT DISTINCT FROM item FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    -- What was to be written there is there now, unless somebody was faster, or the copy that is to take the place has
+    -- been replaced itself.
+    DELETE FROM copy c
+    WHERE c.of_key = p_of_key AND c.of_offset = p_of_offset AND c.of_backend = p_of_backend
+        AND c.backend = p_new_backend AND c.backend <> p_backend AND c.key IS NULL;
+    IF EXISTS (
+        SELECT FROM left_object o
+        WHERE o.key = p_new_key AND o."offset" = p_new_offset AND o.backend = p_new_backend)
+        OR EXISTS (
+        SELECT FROM copy c
+        WHERE c.of_key = p_of_key AND c.of_offset = p_of_offset AND c.of_backend = p_of_backend
+            AND c.backend = p_new_backend AND c.backend <> p_backend
+            AND (c.key, c."offset") <> (p_new_key, p_new_offset)) THEN
+        RETURN false;
+    END IF;
+    IF p_key = p_of_key AND p_offset = p_of_offset AND p_backend = p_of_backend THEN
+        -- With the location goes the doubt about it, and the row of the copy that becomes the location.
+        DELETE FROM copy c
+        WHERE c.of_key = p_of_key AND c.of_offset = p_of_offset AND c.of_backend = p_of_backend
+            AND c.backend IN (p_backend, p_new_backend);
+        UPDATE location SET backend = p_new_backend, key = p_new_key, "offset" = p_new_offset
+        WHERE key = p_of_key AND "offset" = p_of_offset AND backend = p_of_backend;
+        INSERT INTO left_object (backend, key, "offset", of_backend, of_key, of_offset, is_damaged, goes_at)
+        VALUES (p_backend, p_key, p_offset, p_new_backend, p_new_key, p_new_offset, p_is_damaged, due)
+        ON CONFLICT DO NOTHING;
+        RETURN true;
+    END IF;
+    IF p_new_key IS NULL THEN
+        DELETE FROM copy c
+        WHERE c.of_key = p_of_key AND c.of_offset = p_of_offset AND c.of_backend = p_of_backend
+            AND c.backend = p_backend AND c.key = p_key AND c."offset" = p_offset;
+    ELSE
+        UPDATE copy c SET backend = p_new_backend, key = p_new_key, "offset" = p_new_offset,
+            due_since = NULL, next_attempt_at = NULL, attempts = 0, last_error = NULL
+        WHERE c.of_key = p_of_key AND c.of_offset = p_of_offset AND c.of_backend = p_of_backend
+            AND c.backend = p_backend AND c.key = p_key AND c."offset" = p_offset;
+    END IF;
+    IF FOUND THEN
+        INSERT INTO left_object (backend, key, "offset", of_backend, of_key, of_offset, is_damaged, goes_at)
+        VALUES (p_backend, p_key, p_offset, p_of_backend, p_of_key, p_of_offset, p_is_damaged, due)
+        ON CONFLICT DO NOTHING;
+        RETURN true;
+    END IF;
+    RETURN false;
+END $$;
+COMMENT ON FUNCTION move_object IS 'lets another object (without a new key, none) take the place of a location''s or of a copy''s, which is left behind; false: it has changed since';
+
 CREATE FUNCTION restore_study(entry trash, OUT patient_key bigint, OUT study_key bigint, OUT is_mismatch boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -1102,6 +1532,10 @@ DECLARE
     old_series series := jsonb_populate_record(NULL::series, entry.series -> series_id::text);
 BEGIN
     old_series.study := study_key;
+    IF old_series.shared IS NULL AND EXISTS (SELECT FROM series_gone g WHERE g.series = old_series.id) THEN
+        -- It has shared something since: who remembers that must not take this for the same.
+        old_series.id := nextval(pg_get_serial_sequence('series', 'id'));
+    END IF;
     IF entry.name_scheme IS DISTINCT FROM (SELECT scheme FROM person_name_scheme) THEN
         old_series.person_names := NULL;
     END IF;
@@ -1125,6 +1559,7 @@ CREATE FUNCTION restore_instance(entry trash, item trash_item, series_key bigint
 LANGUAGE plpgsql AS $$
 DECLARE
     was instance := jsonb_populate_record(NULL::instance, item.description);
+    kept instance;
     visible record;
     made record;
 BEGIN
@@ -1132,8 +1567,16 @@ BEGIN
     -- one, since what was made of a series is known by how many instances it has and the highest id among them.
     was.id := nextval(pg_get_serial_sequence('instance', 'id'));
     was.series := series_key;
+    kept := was;
+    SELECT CASE WHEN e.shared IS NULL THEN was.attributes END, differences_of(was.attributes, e.shared)
+    INTO kept.attributes, kept.differences FROM series e WHERE e.id = series_key;
+    IF kept.attributes IS NULL THEN
+        kept.object_digest := short_digest(was.object_digest);
+        kept.dataset_digest := short_digest(was.dataset_digest);
+        kept.pixel_digest := short_digest(was.pixel_digest);
+    END IF;
     LOOP
-        INSERT INTO instance OVERRIDING SYSTEM VALUE SELECT was.* ON CONFLICT (sop_instance_uid) DO NOTHING;
+        INSERT INTO instance OVERRIDING SYSTEM VALUE SELECT kept.* ON CONFLICT (sop_instance_uid) DO NOTHING;
         IF FOUND THEN
             UPDATE location SET trash_item = NULL, instance = was.id WHERE location.trash_item = item.id;
             INSERT INTO change_waiting (action, study_instance_uid, series_instance_uid, sop_instance_uid)
@@ -1141,7 +1584,7 @@ BEGIN
             FROM series e WHERE e.id = series_key;
             RETURN 'restored';
         END IF;
-        SELECT i.dataset_digest, i.transfer_syntax_uid INTO visible FROM instance i
+        SELECT long_digest(i.dataset_digest) AS dataset_digest, i.transfer_syntax_uid INTO visible FROM instance i
         WHERE i.sop_instance_uid = was.sop_instance_uid FOR KEY SHARE;
         EXIT WHEN FOUND;
     END LOOP;
@@ -1178,7 +1621,7 @@ DECLARE
 BEGIN
     IF was.kind = 'content' AND EXISTS (
         SELECT FROM instance i WHERE i.sop_instance_uid = was.sop_instance_uid
-            AND i.dataset_digest = was.dataset_digest AND i.transfer_syntax_uid = was.transfer_syntax_uid) THEN
+            AND long_digest(i.dataset_digest) = was.dataset_digest AND i.transfer_syntax_uid = was.transfer_syntax_uid) THEN
         RETURN false;
     END IF;
     INSERT INTO conflict OVERRIDING SYSTEM VALUE SELECT was.* ON CONFLICT DO NOTHING;

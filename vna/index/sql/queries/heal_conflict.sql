@@ -4,6 +4,21 @@ WITH moved AS (
     SET backend = %(backend)s, key = %(key)s, "offset" = %(offset)s, length = %(length)s
     WHERE conflict = %(id)s AND key = %(lost_key)s AND "offset" = %(lost_offset)s
     RETURNING conflict AS id
+), dropped AS (
+    DELETE FROM copy AS c USING moved
+    WHERE c.of_key = %(lost_key)s AND c.of_offset = %(lost_offset)s AND c.of_backend = %(lost_backend)s
+    RETURNING c.backend, c.key, c."offset"
+), left_behind AS (
+    INSERT INTO left_object (backend, key, "offset", of_backend, of_key, of_offset, is_damaged, goes_at)
+    SELECT w.backend, w.key, w."offset", %(backend)s, %(key)s, %(offset)s, true, now() FROM (
+        SELECT %(lost_backend)s AS backend, %(lost_key)s AS key, %(lost_offset)s AS "offset" FROM moved
+        UNION ALL
+        SELECT backend, key, "offset" FROM dropped WHERE key IS NOT NULL) AS w
+), copied AS (
+    INSERT INTO copy (of_backend, of_key, of_offset, backend, key, due_since, next_attempt_at)
+    SELECT %(backend)s, %(key)s, %(offset)s, n.backend, nullif(n.key, ''),
+        CASE n.key WHEN '' THEN now() END, CASE n.key WHEN '' THEN now() END
+    FROM moved, unnest(%(copy_backends)s::text[], %(copy_keys)s::text[]) AS n (backend, key)
 ), described AS (
     UPDATE conflict AS o
     SET dataset_offset = %(dataset_offset)s, header_length = %(header_length)s,

@@ -3,7 +3,7 @@ WITH seen AS (
     SELECT number FROM series_due_cursor FOR UPDATE SKIP LOCKED
 ), news AS (
     SELECT c.number, c.at, c.study_instance_uid, c.series_instance_uid
-    FROM change c JOIN seen ON c.number > seen.number
+    FROM numbered_change c JOIN seen ON c.number > seen.number
     ORDER BY c.number LIMIT %(limit)s
 ), marked AS (
     INSERT INTO series_due (study_instance_uid, series_instance_uid, changed_at)

@@ -124,7 +124,7 @@ CREATE UNIQUE INDEX series_identity ON series (series_instance_uid, study);
 CREATE INDEX series_by_study ON series (study, modality);
 
 CREATE TABLE instance (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,  -- partitioned: id bigint GENERATED ALWAYS AS IDENTITY,
     series bigint NOT NULL REFERENCES series,
     instance_number integer,
     number_of_frames integer NOT NULL,
@@ -142,7 +142,8 @@ CREATE TABLE instance (
     frames bytea,
     warnings text[],
     attributes jsonb NOT NULL
-);
+);  -- partitioned: ) PARTITION BY HASH (sop_instance_uid);
+-- partitioned: CREATE INDEX instance_by_id ON instance (id);
 COMMENT ON TABLE instance IS 'a stored instance; digests are the name of the algorithm, a colon and the raw digest';
 CREATE UNIQUE INDEX instance_identity ON instance (sop_instance_uid);
 CREATE INDEX instance_by_series ON instance (series, id);
@@ -183,21 +184,23 @@ CREATE UNIQUE INDEX conflict_patient ON conflict (study_instance_uid, patient_id
     WHERE kind = 'patient_mismatch';
 
 CREATE TABLE location (
-    instance bigint REFERENCES instance ON DELETE CASCADE,
+    instance bigint REFERENCES instance ON DELETE CASCADE,  -- partitioned: instance bigint,
     conflict bigint REFERENCES conflict ON DELETE CASCADE,
     "offset" bigint NOT NULL,
     length bigint NOT NULL,
     backend text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL,
     CHECK (num_nonnulls(instance, conflict) = 1)
-);
+);  -- partitioned: ) PARTITION BY HASH (key);
 COMMENT ON TABLE location IS 'where the bytes of an instance, or of a conflicting version of one, lie';
 CREATE UNIQUE INDEX location_identity ON location (key, "offset", backend);
-CREATE UNIQUE INDEX location_of_instance ON location (instance) WHERE instance IS NOT NULL;
-CREATE UNIQUE INDEX location_of_conflict ON location (conflict) WHERE conflict IS NOT NULL;
+CREATE UNIQUE INDEX location_of_instance  -- partitioned: CREATE INDEX location_of_instance
+    ON location (instance) WHERE instance IS NOT NULL;
+CREATE UNIQUE INDEX location_of_conflict  -- partitioned: CREATE INDEX location_of_conflict
+    ON location (conflict) WHERE conflict IS NOT NULL;
 
 CREATE TABLE audit (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,  -- partitioned: id bigint GENERATED ALWAYS AS IDENTITY,
     at timestamptz NOT NULL DEFAULT now(),
     action text COLLATE "C" NOT NULL,
     door text NOT NULL,
@@ -207,7 +210,7 @@ CREATE TABLE audit (
     study_instance_uid text COLLATE "C" NOT NULL,
     sop_instance_uid text COLLATE "C" NOT NULL,
     detail jsonb
-);
+);  -- partitioned: ) PARTITION BY RANGE (at);
 COMMENT ON TABLE audit IS 'who did what to which object; written, never changed';
 CREATE INDEX audit_by_time ON audit USING brin (at);
 CREATE INDEX audit_by_study ON audit (study_instance_uid) WHERE study_instance_uid <> '';

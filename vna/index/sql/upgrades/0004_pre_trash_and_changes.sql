@@ -36,7 +36,8 @@ ALTER TABLE location
     DROP CONSTRAINT location_check;
 ALTER TABLE location ADD CONSTRAINT location_check CHECK (num_nonnulls(instance, conflict, trash_item) = 1);
 COMMENT ON TABLE location IS 'where the bytes of an instance, of a conflicting version of one, or of what is in the trash, lie';
-CREATE UNIQUE INDEX location_of_trash_item ON location (trash_item) WHERE trash_item IS NOT NULL;
+CREATE UNIQUE INDEX location_of_trash_item  -- partitioned: CREATE INDEX location_of_trash_item
+    ON location (trash_item) WHERE trash_item IS NOT NULL;
 
 CREATE TABLE change (
     number bigint PRIMARY KEY,
@@ -45,7 +46,7 @@ CREATE TABLE change (
     study_instance_uid text COLLATE "C" NOT NULL,
     series_instance_uid text COLLATE "C" NOT NULL,
     sop_instance_uid text COLLATE "C" NOT NULL
-);
+);  -- partitioned: ) PARTITION BY RANGE (number);
 COMMENT ON TABLE change IS 'what came and went, numbered without gaps in an order in which no later commit gets a lower number';
 
 CREATE TABLE change_waiting (

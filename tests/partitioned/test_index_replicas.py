@@ -1,0 +1,3 @@
+"""tests/index/test_replicas.py on partitioned tables."""
+
+from tests.index.test_replicas import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""tests/services/test_draining.py on partitioned tables."""
+
+from tests.services.test_draining import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""tests/services/test_frames.py on partitioned tables."""
+
+from tests.services.test_frames import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""tests/services/test_retrieve.py on partitioned tables."""
+
+from tests.services.test_retrieve import *  # noqa: F403

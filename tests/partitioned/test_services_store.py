@@ -1,0 +1,3 @@
+"""tests/services/test_store.py on partitioned tables."""
+
+from tests.services.test_store import *  # noqa: F403

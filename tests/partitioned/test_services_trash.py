@@ -1,0 +1,3 @@
+"""tests/services/test_trash.py on partitioned tables."""
+
+from tests.services.test_trash import *  # noqa: F403

@@ -1,0 +1,3 @@
+"""tests/services/test_verification.py on partitioned tables."""
+
+from tests.services.test_verification import *  # noqa: F403

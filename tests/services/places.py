@@ -1,0 +1,30 @@
+"""Where the objects of a process that dies lie, in one word that it can be told on its command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from storage_backends.base import StorageBackend
+from storage_backends.filesystem import FilesystemBackend
+from storage_backends.s3 import S3Backend
+from tests.s3_server import S3Server
+
+FILESYSTEM = "filesystem"
+PART_BYTES = 5 * 2**20
+"""The least that S3 allows: larger objects go in parts."""
+
+
+def place_on(server: S3Server, prefix: str) -> str:
+    """The word for a prefix of the bucket."""
+    return f"{server.port} {prefix}"
+
+
+def backend_at(place: str, directory: Path) -> StorageBackend:
+    """A driver for this place; `directory` is that of the process."""
+    if place == FILESYSTEM:
+        return FilesystemBackend(directory / "store")
+    port, prefix = place.split()
+    options = S3Server(int(port), directory).options(
+        prefix, part_bytes=PART_BYTES, conditional_put="no"
+    )
+    return S3Backend(options)
