@@ -49,7 +49,7 @@ def take_stock(ledger: InventoryLedger, index: CampaignIndex, folder: Path) -> N
     ledger.end(campaign, number)
 
 
-@pytest.mark.slow
+@pytest.mark.crash
 def test_a_campaign_goes_on_by_itself_after_a_crash_of_everything(tmp_path: Path) -> None:
     folder = tmp_path / "files"
     write_files(folder)

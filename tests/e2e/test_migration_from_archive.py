@@ -36,7 +36,7 @@ def fill(data_dir: Path, folder: Path) -> None:
     subprocess.run(words, check=True, capture_output=True)
 
 
-@pytest.mark.slow
+@pytest.mark.crash
 def test_a_source_that_dies_and_comes_back(database: Database, tmp_path: Path) -> None:
     archive = ArchiveProcess(tmp_path / "silo")
     fill(tmp_path / "silo", tmp_path / "files")

@@ -77,11 +77,11 @@ def test_a_worker_killed_at_any_step(
     assert_whole(site)
 
 
-@pytest.mark.slow
+@pytest.mark.crash
 @pytest.mark.usefixtures("hurried")
 def test_twenty_kills_of_workers_and_of_postgres_in_one_campaign(tmp_path: Path) -> None:
     chance = random.Random(SEED)
-    server = EmbeddedPostgres.start(tmp_path)
+    servers = [server := EmbeddedPostgres.start(tmp_path)]
     with Database(server.url) as database:
         upgrade(database)
         site = make_site(database, tmp_path)
@@ -102,7 +102,7 @@ def test_twenty_kills_of_workers_and_of_postgres_in_one_campaign(tmp_path: Path)
                 victim.wait(chance.uniform(0.05, 0.8))
             if number % 4 == 3:
                 kill_all(family(postmaster_of(tmp_path)))
-                server = EmbeddedPostgres.start(tmp_path)
+                servers.append(server := EmbeddedPostgres.start(tmp_path))
             victim.kill()
             victim.communicate()
             workers.append(process(server.url, tmp_path))
@@ -112,4 +112,5 @@ def test_twenty_kills_of_workers_and_of_postgres_in_one_campaign(tmp_path: Path)
         assert_whole(site)
         stored = site.rows("SELECT count(*) FROM instance")
         assert stored == [(len(site.source.objects),)]
-    server.release()
+    for server in servers:
+        server.release()

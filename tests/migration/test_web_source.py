@@ -204,6 +204,7 @@ def test_our_own_archive_gives_everything(
     spool.close()
 
 
+@pytest.mark.crash  # a minute: each question is an HTTP request
 @pytest.mark.parametrize("knows_pages", [True, False])
 def test_a_truncating_source_shows_everything(
     opened: Callable[..., Opened], knows_pages: bool
