@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import cast
 
 import orjson
 import psycopg
 import pytest
+from psycopg import sql
 
 from tests.index.samples import ORIGIN, attributes, new_instance
 from tests.index.version_8 import Version8, make_schema
 from vna.audit import AuditAction, AuditEvent
+from vna.errors import Unavailable
+from vna.index import upgrade as upgrading
 from vna.index.audit import PostgresAuditLog
 from vna.index.changes import ChangeIndex
 from vna.index.copies import CopyIndex
@@ -20,6 +24,7 @@ from vna.index.database import Database
 from vna.index.instances import InstanceIndex
 from vna.index.post_upgrades import Rewriting
 from vna.index.search import SearchIndex
+from vna.index.sql import load, upgrade_names
 from vna.index.trash import TrashIndex
 from vna.index.upgrade import status, upgrade
 from vna.model.identifiers import InstanceUids, Level, Origin, Selection
@@ -201,3 +206,58 @@ def test_rewriting_goes_on_where_it_was_cut_off(database: Database) -> None:
     upgrade(database, with_post=True)
     assert [Rewriting(database).step() for _ in range(4)] == [20, 20, 5, 0]
     assert short_rows(database) == 45
+
+
+def until_somebody_waits(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """For a lock that another connection to this database holds."""
+    waiting = (
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE NOT granted AND datname = current_database()"
+    )
+    while connection.execute(waiting).fetchone() == (0,):
+        pass
+
+
+def test_an_upgrade_gives_way_to_who_is_in_the_middle_of_something(
+    database: Database, empty_database_url: str
+) -> None:
+    Version8(database).register(numbered(1))
+    with psycopg.connect(empty_database_url) as reader, ThreadPoolExecutor(1) as pool:
+        reader.execute("SELECT FROM instance")
+        applied = pool.submit(upgrade, database)
+        until_somebody_waits(reader)
+        for table in ("series", "change", "location", "trash"):
+            reader.execute(sql.SQL("SELECT FROM {}").format(sql.Identifier(table)))
+        reader.commit()
+        assert "0011_pre_copies" in applied.result()
+
+
+def test_an_upgrade_does_not_wait_behind_a_backup(
+    database: Database, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrading, "_PATIENCE", (0.05, 0.1))
+    with psycopg.connect(empty_database_url) as backup:
+        backup.execute("SELECT FROM change")
+        with pytest.raises(Unavailable, match="backup"):
+            upgrade(database)
+        assert status(database).pending == tuple(upgrade_names()[8:])
+        assert Version8(database).register(numbered(1))[0] == "stored"
+    assert "0009_pre_differences" in upgrade(database)
+
+
+def test_who_stores_while_the_upgrade_works_is_done_when_it_is(
+    database: Database, empty_database_url: str
+) -> None:
+    before = Version8(database)
+    before.register(numbered(1))
+    with psycopg.connect(empty_database_url) as node, ThreadPoolExecutor(1) as pool:
+        node.execute(load("upgrades/0009_pre_differences"))
+        storing = pool.submit(before.register, numbered(2))
+        until_somebody_waits(node)
+        node.execute(load("upgrades/0011_pre_copies"))
+        node.commit()
+        assert storing.result()[0] == "stored"
+    assert before.register(numbered(3))[0] == "stored"
+    found = answers(database)["found"]
+    assert isinstance(found, dict)
+    assert len(found) == 3

@@ -67,9 +67,18 @@ def _short(element: JsonElement, vr: object) -> object:
     return values[0] if is_plain else values
 
 
-def whole_attributes() -> sql.Composable:
-    """The attributes of the instance `i` of the series `e`, as one jsonb."""
-    return sql.SQL("attributes_of(i.attributes, i.differences, e.shared, i.instance_number)")
+def whole_attributes(series: str = "e") -> sql.Composable:
+    """The attributes of the instance `i` of `series`, as one jsonb."""
+    return sql.SQL(
+        "attributes_of(i.attributes, i.differences, {}.shared, i.instance_number)"
+    ).format(sql.Identifier(series))
+
+
+def looked_up(expression: sql.Composable) -> sql.Composable:
+    """An expression of the instance `i` of the series `x` that finds this series itself: a condition on the instance
+    alone. One on two tables Postgres would check on all rows that join, before it looks at the study.
+    """
+    return sql.SQL("(SELECT {} FROM series AS x WHERE x.id = i.series)").format(expression)
 
 
 def elements_of(tags: Iterable[int]) -> sql.Composable:
@@ -84,8 +93,8 @@ def elements_of(tags: Iterable[int]) -> sql.Composable:
     return sql.SQL("({})").format(sql.SQL(" || ").join(list(objects)))
 
 
-def element_of(tag: int) -> sql.Composable:
-    """One element of the instance `i` of the series `e`; NULL for none."""
+def element_of(tag: int, series: str = "e") -> sql.Composable:
+    """One element of the instance `i` of `series`; NULL for none."""
     return sql.SQL(
-        "element_of(i.attributes, i.differences, e.shared, i.instance_number, {})"
-    ).format(sql.Literal(f"{tag:08X}"))
+        "element_of(i.attributes, i.differences, {}.shared, i.instance_number, {})"
+    ).format(sql.Identifier(series), sql.Literal(f"{tag:08X}"))

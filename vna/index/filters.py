@@ -23,7 +23,7 @@ from vna.index.columns import (
     home_of,
 )
 from vna.index.conditions import Matcher, Part, all_of
-from vna.index.differences import element_of
+from vna.index.differences import element_of, looked_up, whole_attributes
 from vna.index.moments import Clocks, on_moments
 from vna.index.outputs import above, attributes_at
 from vna.index.trigrams import WITH_TRIGRAMS, with_trigrams
@@ -168,7 +168,10 @@ def _on_moments(item: Filter, scope: Scope) -> _Found | None:
     home = home_of(item.tag, scope.query.level)
     if home is None or (scope.clocks is None and not isinstance(item.match, MomentRange)):
         return None
-    attributes = attributes_at(home, scope.here)
+    is_instance = home is Level.IMAGE
+    attributes = (
+        looked_up(whole_attributes("x")) if is_instance else attributes_at(home, scope.here)
+    )
     condition = on_moments(item.tag, item.match, attributes, scope.matcher, scope.clocks)
     return None if condition is None else _Found(home, condition, _top_of(home))
 
@@ -199,7 +202,7 @@ def _top_of(home: Level) -> Level:
 
 def _element(item: Filter, home: Level, scope: Scope) -> Part:
     if home is Level.IMAGE:
-        return sql.SQL("({})").format(element_of(item.tag))
+        return looked_up(element_of(item.tag, "x"))
     attributes = attributes_at(home, scope.here)
     return sql.SQL("({} -> {})").format(attributes, sql.Literal(f"{item.tag:08X}"))
 

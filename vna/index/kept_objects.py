@@ -43,6 +43,18 @@ class KeptObjectIndex:
         )
         return [KeptObject(row[0], Location(*row[1:5]), unpacked_digest(row[5])) for row in rows]
 
+    def swept_at(self, uids: InstanceUids) -> float | None:
+        """When the instance was last removed for good, in seconds since the epoch; None: never. Raises Unavailable."""
+        values = {
+            "study": uids.study_instance_uid,
+            "series": uids.series_instance_uid,
+            "uid": uids.sop_instance_uid,
+        }
+        row = self._database.attempt(
+            lambda c: c.execute(load("queries/swept_at"), values).fetchone()
+        )
+        return None if row is None else row[0]
+
     def add_copy(self, of: Location, place: Location) -> bool:
         """Take the object at `place`, which has the bytes of the location `of`, for a copy of it.
 

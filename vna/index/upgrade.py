@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vna.errors import ConfigError
+from psycopg import errors as sql_errors
+
+from vna.errors import ConfigError, Unavailable
 from vna.index.database import Connection, Database
 from vna.index.jobs_schema import pending as pending_for_jobs
 from vna.index.jobs_schema import upgrade_jobs
@@ -18,6 +21,8 @@ log = logging.getLogger(__name__)
 
 _LOCK = 0x766E61  # "vna": nodes that start together take turns
 _OLDEST_SERVER = 150000
+_PATIENCE = (0.5, 1, 2, 4, 8, 16)
+"""Seconds that each attempt waits for a lock: all who serve wait behind it."""
 _WAITING = "upgrades wait until no older version serves: then run vna db upgrade --post"
 
 
@@ -33,8 +38,8 @@ def upgrade(database: Database, partitions: int = 0, *, with_post: bool = False)
     """Apply what is missing and return its names; safe for several nodes at once.
 
     An empty database gets `schema.sql`, its large tables divided into `partitions` unless that is 0; an older one its
-    upgrades in order, each in a transaction; the tables of jobs follow, as the installed procrastinate wants them, and
-    the tokens of person names that are missing. Post upgrades of an older one apply `with_post` only, and while no
+    upgrades in order, those called pre in one transaction; the tables of jobs follow, as the installed procrastinate
+    wants them, and the tokens of person names that are missing. Post upgrades apply `with_post` only, and while no
     older version is connected: it could not read what is written behind them. They may come after pre upgrades
     with higher numbers. Raises ConfigError for a schema newer than this code, `partitions` that
     an older database does not have, a Postgres that is too old or not UTF-8; Unavailable.
@@ -79,16 +84,36 @@ def _apply(connection: Connection, partitions: int, with_post: bool) -> list[str
     check_partitions(connection, partitions, found)
     pending = [name for name in names if _version(name) not in applied]
     ready = [name for name in pending if not is_post(name)]
+    _run(connection, ready, is_partitioned=found > 0)
     for name in filter(is_post, pending if with_post else ()):
-        ready += [] if older_connections(connection, _version(name)) else [name]
-    for name in ready:
-        with connection.transaction():
-            connection.execute(in_layout(load(f"upgrades/{name}"), is_partitioned=found > 0))
-            _remember(connection, name)
+        if not older_connections(connection, _version(name)):
+            _run(connection, [name], is_partitioned=found > 0)
+            ready.append(name)
     add_partitions(connection)
     if len(ready) < len(pending):
         log.warning(_WAITING, extra={"upgrades": [name for name in pending if name not in ready]})
     return ready
+
+
+def _run(connection: Connection, names: Sequence[str], *, is_partitioned: bool) -> None:
+    """Apply `names` in one transaction, which gives way to others rather than let them wait for long behind it."""
+    for seconds in _PATIENCE:
+        try:
+            with connection.transaction():
+                connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{seconds}s"])
+                for name in names:
+                    connection.execute(
+                        in_layout(load(f"upgrades/{name}"), is_partitioned=is_partitioned)
+                    )
+                    _remember(connection, name)
+        except (sql_errors.LockNotAvailable, sql_errors.DeadlockDetected) as exc:
+            log.warning("the upgrade waits for transactions of others", extra={"upgrades": names})
+            cause = exc
+        else:
+            return
+    raise Unavailable(
+        "the tables to upgrade are in use by a long transaction, perhaps a backup: try again behind it"
+    ) from cause
 
 
 def _applied(connection: Connection) -> dict[int, str]:

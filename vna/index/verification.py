@@ -62,6 +62,13 @@ class VerificationIndex:
         row = self._row("verify_open", deep=is_deep, scheduled=is_scheduled, only=only)
         return None if row is None else _run(row)
 
+    def seen(self, run_id: int) -> set[str]:
+        """The backends of which a run has seen everything."""
+        rows = self._database.attempt(
+            lambda c: c.execute(load("queries/verify_seen"), [run_id]).fetchall()
+        )
+        return {name for (name,) in rows}
+
     def run(self, run_id: int) -> Run:
         """A run as it is now."""
         return _run(self._row("verify_run", run=run_id))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from typing import BinaryIO, cast
 
@@ -17,7 +19,7 @@ from storage_backends.base import (
     SupportsAdopt,
     span_of,
 )
-from storage_backends.digests import new_hasher
+from storage_backends.digests import digest_of, new_hasher
 from storage_backends.errors import (
     BackendFull,
     BackendReadOnly,
@@ -29,6 +31,7 @@ from storage_backends.errors import (
 from storage_backends.wrapping import WrappedReader
 from vna.errors import ConfigError, Corrupt, OutOfSpace, Unavailable, VnaError
 from vna.model.instances import Location
+from vna.model.keys import new_object_key
 from vna.services.doubts import Doubts
 from vna.spool import Spooled
 
@@ -218,6 +221,21 @@ class ObjectStore:
         except Corrupt:
             return False
         return bool(hasher.hexdigest() == digest.value)
+
+    def modified(self, location: Location) -> float:
+        """When the object was written, in seconds since the epoch. Raises Corrupt, Unavailable."""
+        with storage_errors():
+            return self._backend(location).stat(location.key).modified
+
+    def is_one_place(self, one: str, other: str) -> bool:
+        """Whether two backends are one: what is written to `one` lies in `other`. Raises OutOfSpace, Unavailable."""
+        trial, data = self.place(new_object_key(), 1, one), b"?"
+        there = replace(trial, backend=other)
+        self.write(trial, cast("ObjectReader", io.BytesIO(data)), digest_of(data))
+        try:
+            return self.examine(there, None, lambda _: None) is not Condition.MISSING
+        finally:
+            self.remove(trial)
 
     def remove(self, location: Location) -> None:
         """Delete an object that no index row names. Raises Unavailable."""

@@ -9,7 +9,7 @@ from functools import partial
 
 from storage_backends.base import ObjectInfo
 from vna import metrics
-from vna.errors import ConfigError
+from vna.errors import ConfigError, Unavailable
 from vna.index.verification import VerificationIndex
 from vna.model.draining import Amount
 from vna.model.identifiers import Origin
@@ -59,6 +59,18 @@ class _Checked:
     size: int
 
 
+@dataclass(slots=True)
+class _Way:
+    """Through one backend; `away`: why no more of it can be listed."""
+
+    should_stop: Callable[[], bool]
+    away: Unavailable | None = None
+
+    def ends(self) -> bool:
+        """Whether to go no further."""
+        return self.away is not None or self.should_stop()
+
+
 class VerificationService:
     """Compares index and storage. Nothing is changed unless repairs are asked for. Everything raises Unavailable."""
 
@@ -102,21 +114,29 @@ class VerificationService:
         """Go through all backends and rows by key, on from where the last run of this kind was cut off.
 
         Ends early, to be gone on with, when `should_stop` says so. The run's totals are those of all its parts.
-        Raises ConfigError where there is no backend of the name that alone is asked for.
+        For a backend that can't be listed the run stays open; Unavailable is raised once the others were seen. Raises
+        ConfigError where there is no backend of the name that alone is asked for.
         """
         kind = {"is_deep": how.is_deep, "is_scheduled": how.is_scheduled}
         names = self._names(how.only)
         run = self.index.open_run(**kind, only=how.only) or self.index.begin(**kind, only=how.only)
-        tally = Tally()
+        seen, tally = self.index.seen(run.run_id), Tally()
+        left: tuple[Run, Unavailable] | None = None
         for name in names:
-            if name < run.backend:
+            if name in seen:
                 continue
-            after = run.position if name == run.backend else ""
-            run = replace(run, backend=name, position=after)
-            run = self._backend(run, how, (on_finding, on_progress), tally, should_stop)
+            after, way = run.position if name == run.backend else "", _Way(should_stop)
+            now = replace(run, backend=name, position=after)
+            now = self._backend(now, how, (on_finding, on_progress), tally, way)
+            if way.away is not None:
+                left = left or (now, way.away)
             if should_stop():
-                return self.index.run(run.run_id)
-        self.index.end(run)
+                break
+        if left is not None:
+            self.index.advance(left[0], (), 0, 0)
+            raise left[1]
+        if not should_stop():
+            self.index.end(run)
         return self.index.run(run.run_id)
 
     def coverage(self) -> list[Coverage]:
@@ -138,12 +158,12 @@ class VerificationService:
         how: HowToVerify,
         told: tuple[Callable[[Finding], object], Callable[[Run, Tally], object]],
         tally: Tally,
-        should_stop: Callable[[], bool],
+        way: _Way,
     ) -> Run:
-        pace = Pace(how.rate, lambda delay: wait_while(delay, should_stop))
+        pace = Pace(how.rate, lambda delay: wait_while(delay, way.ends))
         remembered, pending, seen = time.monotonic(), list[Finding](), Tally()
         with AtOnce(how.threads, "verify") as threads:
-            for checked in threads.results(self._work(run, how, pace, should_stop)):
+            for checked in threads.results(self._work(run, how, pace, way)):
                 pending += self._account(checked, tally, told[0], how)
                 seen.objects += checked.objects
                 seen.size += checked.size
@@ -152,25 +172,31 @@ class VerificationService:
                     self.index.advance(run, pending, seen.objects, seen.size)
                     remembered, pending, seen = time.monotonic(), [], Tally()
                 told[1](run, tally)
-        is_through = not should_stop()
+        is_through = not way.ends()
         self.index.advance(run, pending, seen.objects, seen.size, is_through=is_through)
         return run
 
     def _work(
-        self, run: Run, how: HowToVerify, pace: Pace, should_stop: Callable[[], bool]
+        self, run: Run, how: HowToVerify, pace: Pace, way: _Way
     ) -> Iterator[Callable[[], _Checked]]:
-        """A call for each key that is left of the backend; none any more when `should_stop` says so."""
+        """A call for each key that is left of the backend; none any more where the way ends."""
         is_known = run.backend in self._objects.names
-        objects = self._objects.scan(run.backend, run.position) if is_known else ()
+        objects = self._scanned(run, way) if is_known else ()
         rows = self.index.rows(run.backend, run.position)
         for key, found, named in merged(objects, rows):
-            if should_stop():
+            if way.ends():
                 return
             if named:
                 yield partial(self._checked, key, named, found, how, pace)
             elif found is not None:
                 place = Location(run.backend, key, 0, found.size)
                 yield partial(self._unnamed, place, found, how)
+
+    def _scanned(self, run: Run, way: _Way) -> Iterator[ObjectInfo]:
+        try:
+            yield from self._objects.scan(run.backend, run.position)
+        except Unavailable as exc:
+            way.away = exc
 
     def _checked(
         self,

@@ -1,6 +1,10 @@
 -- Instances as differences from what their series shares, slim rows of audit trail and changes. The statements of the
 -- version before work on all of it; what it could not read is written only after 0010_post_short_rows.
 
+-- First of all what whoever stores begins with: nobody is in the middle of it then.
+LOCK TABLE instance, location, patient, study, series, conflict, audit, change, change_waiting, trash, trash_item
+    IN ACCESS EXCLUSIVE MODE;
+
 CREATE FUNCTION packed_uid(uid text) RETURNS bytea
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE WHEN translate(uid, '0123456789.', '') = ''
@@ -200,7 +204,9 @@ COMMENT ON VIEW numbered_change IS 'the changes with their UIDs, whichever way t
 ALTER TABLE change_waiting ALTER COLUMN study_instance_uid DROP NOT NULL, ALTER COLUMN series_instance_uid DROP NOT NULL,
     ALTER COLUMN sop_instance_uid DROP NOT NULL, ADD COLUMN series bigint, ADD COLUMN uid bytea;
 
-DROP FUNCTION register_instance(text, text, text, text, text, text, text, jsonb, jsonb, jsonb, jsonb, bigint[], integer, bytea, bytea, bytea, bytea, text[], text, text, bigint, bigint, text, text, text, text, jsonb, jsonb, bigint);
+-- Who waits in a call of it goes on with it.
+ALTER FUNCTION register_instance(text, text, text, text, text, text, text, jsonb, jsonb, jsonb, jsonb, bigint[], integer, bytea, bytea, bytea, bytea, text[], text, text, bigint, bigint, text, text, text, text, jsonb, jsonb, bigint)
+    RENAME TO register_instance_before;
 CREATE FUNCTION register_instance(
     p_study_uid text, p_series_uid text, p_sop_uid text, p_class_uid text, p_syntax_uid text,
     p_issuer text, p_patient_id text,

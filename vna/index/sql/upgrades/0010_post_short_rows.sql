@@ -3,3 +3,4 @@
 
 UPDATE oldest_reader SET version = 10, rewrite_to = (SELECT coalesce(max(id), 0) FROM series);
 ALTER TABLE instance VALIDATE CONSTRAINT instance_check;
+DROP FUNCTION IF EXISTS register_instance_before;
