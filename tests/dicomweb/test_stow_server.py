@@ -94,9 +94,10 @@ def test_a_body_shorter_than_announced(server: Server) -> None:
 
 
 def test_a_body_longer_than_announced_breaks_the_connection_alone(server: Server) -> None:
-    body, _ = stow_body(samples.small())
+    file = samples.small()
+    body, _ = stow_body(file)
     with server.connect() as connection:
-        connection.sendall(post(samples.small(), length=len(body)) + b"garbage in front of\r\n\r\n")
+        connection.sendall(post(file, length=len(body)) + b"garbage in front of\r\n\r\n")
         assert [status for status, _ in answers(connection, 2)] == [200, 400]
 
 

@@ -210,7 +210,7 @@ def await_free(*ports: int) -> None:
         (("serve",), {"VNA__DIMSE__PROT": "1"}, "VNA__DIMSE__PROT names no configuration key"),
         (("serve", "--config", "missing.toml"), {}, "cannot read configuration missing.toml"),
         (("serve",), {"VNA__STORAGE__BACKEND": "tape"}, "tape"),
-        (("serve",), {"VNA__STORAGE__BACKEND": "memory"}, "it is for tests"),
+        (("serve",), {"VNA__STORAGE__BACKEND": "memory"}, "is for tests"),
         (("serve",), {"VNA__SPOOL__DIRECTORY": "/proc/none"}, "spool.directory /proc/none"),
         (("serve",), {"VNA__WEB__PUBLIC_URL": "foo"}, "web.public_url 'foo' must be a URL"),
         (("serve",), {"VNA__WEB__USERS__ANN": "plain"}, "web.users.ANN is not a password hash"),

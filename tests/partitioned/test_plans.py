@@ -133,7 +133,8 @@ def test_objects_are_walked_in_the_order_of_keys(known: Database) -> None:
     plan = explained(known, load("queries/verify_rows"), values)
     assert len(read(plan, "location")) == PARTITIONS
     assert "Merge Append" in {node["Node Type"] for node in plan}
-    assert not [node for node in plan if node["Node Type"] == "Sort"]
+    whole = [node for node in plan if node["Node Type"] == "Sort" and node["Plan Rows"] > 200]
+    assert whole == []  # pages may be sorted, of which there are three of 50 rows
 
 
 def test_times_and_numbers_lead_to_their_partitions(known: Database) -> None:
