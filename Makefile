@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help run demo test fast fuzz crash lint format types imports dockerfile bench bench-peers conformance docs clean lock tools
 MAKEFLAGS += --no-print-directory
+# The suite starts hundreds of processes: what they import is compiled once, also where the environment says never.
+export PYTHONDONTWRITEBYTECODE :=
 
 BIN := .venv/bin
 RUN := .venv/.installed-run
@@ -22,7 +24,7 @@ demo: $(RUN) ## store the images that come with pydicom and say what to try next
 	@$(BIN)/vna demo $(ARGS)
 
 test: $(DEV) tools ## the whole suite, all that `make bench` and `make crash` do not cover
-	$(PYTEST) -n 2 -m "not bench and not crash" $(ARGS)
+	$(PYTEST) -n 2 --dist worksteal -m "not bench and not crash" $(ARGS)
 
 fast: $(DEV) ## unit tests only, in seconds
 	$(PYTEST) -m "not bench and not slow" tests/unit $(ARGS)

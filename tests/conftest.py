@@ -100,11 +100,52 @@ def database_url(postgres_server: str) -> str:
     return _url_of(postgres_server, name)
 
 
+class Indexes:
+    """The indexes that the tests of one process use one after the other. They stay connected: connections, and what
+    a server learns anew for each, would take longer than most tests.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, Database] = {}
+        self._emptying: dict[str, psycopg.Connection] = {}
+
+    def at(self, url: str) -> Database:
+        """The index of that URL."""
+        if url not in self._open:
+            self._open[url] = Database(url)
+        return self._open[url]
+
+    def empty(self, url: str) -> None:
+        """Empty it for the next test; this one may have broken all connections."""
+        try:
+            self._connection(url).execute(_CLEAN)
+        except psycopg.OperationalError:
+            self._emptying.pop(url).close()
+            self._connection(url).execute(_CLEAN)
+
+    def _connection(self, url: str) -> psycopg.Connection:
+        if url not in self._emptying:
+            self._emptying[url] = psycopg.connect(url, autocommit=True)
+        return self._emptying[url]
+
+    def close(self) -> None:
+        """Leave them."""
+        for database in self._open.values():
+            database.close()
+        for connection in self._emptying.values():
+            connection.close()
+
+
+@pytest.fixture(scope="session")
+def indexes() -> Iterator[Indexes]:
+    """What `database` hands out."""
+    indexes = Indexes()
+    yield indexes
+    indexes.close()
+
+
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(database_url: str, indexes: Indexes) -> Iterator[Database]:
     """A ready, empty index; emptied again after the test."""
-    database = Database(database_url, pool_size=16)
-    yield database
-    database.close()
-    with psycopg.connect(database_url) as connection:
-        connection.execute(_CLEAN)
+    yield indexes.at(database_url)
+    indexes.empty(database_url)

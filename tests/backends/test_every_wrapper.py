@@ -9,54 +9,40 @@ from typing import ClassVar
 import pytest
 
 from storage_backends.base import StorageBackend
-from storage_backends.encryption import EncryptedBackend
 from storage_backends.filesystem import FilesystemBackend
 from storage_backends.memory import MemoryBackend
-from storage_backends.metered import MeteredBackend
 from storage_backends.retrying import RetryingBackend
 from storage_backends.s3 import S3Backend
 from storage_backends.testing import BackendContract
-from tests.backends.test_encrypted_contract import keyring
+from tests.backends.wrappings import encrypted, metered
 from tests.s3_server import S3Server
-
-
-def _ignore(operation: str, seconds: float, size: int, error: str) -> None:
-    pass
-
-
-def _encrypted(inner: StorageBackend) -> StorageBackend:
-    return EncryptedBackend(inner, keyring("one"))
-
-
-def _metered(inner: StorageBackend) -> StorageBackend:
-    return MeteredBackend(inner, _ignore)
 
 
 class TestMeteredEncryptedMemory(BackendContract):
     def make_backend(self, directory: Path) -> StorageBackend:
-        return _metered(_encrypted(MemoryBackend()))
+        return metered(encrypted(MemoryBackend()))
 
 
 class TestRetryingEncryptedMemory(BackendContract):
     def make_backend(self, directory: Path) -> StorageBackend:
-        return RetryingBackend(_encrypted(MemoryBackend()))
+        return RetryingBackend(encrypted(MemoryBackend()))
 
 
 class TestRetryingMeteredEncryptedMemory(BackendContract):
     def make_backend(self, directory: Path) -> StorageBackend:
-        return RetryingBackend(_metered(_encrypted(MemoryBackend())))
+        return RetryingBackend(metered(encrypted(MemoryBackend())))
 
 
 @pytest.mark.crash
 class TestMeteredEncryptedFilesystem(BackendContract):
     def make_backend(self, directory: Path) -> StorageBackend:
-        return _metered(_encrypted(FilesystemBackend(directory)))
+        return metered(encrypted(FilesystemBackend(directory)))
 
 
 @pytest.mark.crash
 class TestRetryingEncryptedFilesystem(BackendContract):
     def make_backend(self, directory: Path) -> StorageBackend:
-        return RetryingBackend(_encrypted(FilesystemBackend(directory)))
+        return RetryingBackend(encrypted(FilesystemBackend(directory)))
 
 
 @pytest.fixture(scope="class", autouse=True)
@@ -82,22 +68,22 @@ class TestRetryingS3(_OnS3):
 @pytest.mark.crash
 class TestMeteredS3(_OnS3):
     def make_backend(self, directory: Path) -> StorageBackend:
-        return _metered(self.driver())
+        return metered(self.driver())
 
 
 @pytest.mark.crash
 class TestEncryptedS3(_OnS3):
     def make_backend(self, directory: Path) -> StorageBackend:
-        return _encrypted(self.driver())
+        return encrypted(self.driver())
 
 
 @pytest.mark.crash
 class TestMeteredEncryptedS3(_OnS3):
     def make_backend(self, directory: Path) -> StorageBackend:
-        return _metered(_encrypted(self.driver()))
+        return metered(encrypted(self.driver()))
 
 
 @pytest.mark.crash
 class TestRetryingEncryptedS3(_OnS3):
     def make_backend(self, directory: Path) -> StorageBackend:
-        return RetryingBackend(_encrypted(self.driver()))
+        return RetryingBackend(encrypted(self.driver()))

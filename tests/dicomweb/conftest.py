@@ -102,9 +102,24 @@ def archive(database: Database, tmp_path: Path) -> Iterator[Archive]:
     spool.close()
 
 
+@pytest.fixture(scope="session")
+def gateway(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The gateway in a process of its own: one for all tests, each of which it would keep waiting for seconds."""
+    with gunicorn(database_url, tmp_path_factory.mktemp("gateway") / "data") as running:
+        yield running
+
+
 @pytest.fixture
-def server(database: Database, tmp_path: Path) -> Iterator[Server]:
-    """The gateway in a process of its own, over an empty archive."""
+def server(gateway: Server, database: Database) -> Iterator[Server]:
+    """That gateway, over an empty archive; it has to be left as it is found."""
+    del database  # emptied after this test
+    yield gateway
+    gateway.forget()
+
+
+@pytest.fixture
+def own_server(database: Database, tmp_path: Path) -> Iterator[Server]:
+    """A gateway over an empty archive that a test may kill, or weigh."""
     with gunicorn(database.url, tmp_path / "data") as running:
         yield running
 

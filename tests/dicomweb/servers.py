@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ class Server:
     port: int
     process: subprocess.Popen[bytes]
     data_dir: Path
+    log: Path
 
     @property
     def url(self) -> str:
@@ -41,6 +43,15 @@ class Server:
         spool = self.data_dir / "spool"
         return [path for path in spool.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
+    def forget(self) -> None:
+        """Remove what is stored, for the next test; clients that have left may still be noticed before it."""
+        deadline = time.monotonic() + 60
+        while self.spooled_files():
+            assert time.monotonic() < deadline, "what nobody sends any more stays in the spool"
+            time.sleep(0.02)
+        for path in self.stored_files():
+            path.unlink()
+
 
 @contextmanager
 def gunicorn(
@@ -50,7 +61,11 @@ def gunicorn(
     workers: int = 1,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
-    """A gateway over that database; the socket listens before the process is there: nothing polls."""
+    """A gateway over that database; the socket listens before the process is there: nothing polls.
+
+    What it says goes to a file beside the data directory.
+    """
+    log = data_dir.with_suffix(".log")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         command = [
             *(sys.executable, "-m", "gunicorn", "--config", "python:dicomweb.gunicorn_settings"),
@@ -64,9 +79,12 @@ def gunicorn(
             "VNA__LOG__LEVEL": "warning",
             **(variables or {}),
         }
-        process = subprocess.Popen(command, env=environment, pass_fds=[listener.fileno()])
+        with log.open("wb") as said:
+            process = subprocess.Popen(
+                command, env=environment, pass_fds=[listener.fileno()], stdout=said, stderr=said
+            )
         try:
-            yield Server(listener.getsockname()[1], process, data_dir)
+            yield Server(listener.getsockname()[1], process, data_dir, log)
         finally:
             process.send_signal(signal.SIGTERM)
             try:

@@ -54,6 +54,8 @@ CHECKS = [
 ]
 METHODS = ["get", "head", "delete", "post", "put", "options"]
 EXAMPLES = {GenerationMode.POSITIVE: 25, GenerationMode.NEGATIVE: 10}
+FEWER = {GenerationMode.POSITIVE: 8, GenerationMode.NEGATIVE: 3}
+"""The first of them, which the suite asks for."""
 
 
 @schemathesis.serializer("application/dicom", "multipart/related")
@@ -94,27 +96,33 @@ def operations(archive: Archive, keep: Keep) -> list[schemathesis.APIOperation[A
     return described
 
 
+@pytest.mark.parametrize(
+    "examples", [FEWER, pytest.param(EXAMPLES, marks=pytest.mark.crash)], ids=["few", "many"]
+)
 @pytest.mark.parametrize("mode", EXAMPLES)
 @pytest.mark.parametrize("method", METHODS)
 def test_requests_of_a_generator(
     operations: list[schemathesis.APIOperation[Any, Any, Any, Any]],
     method: str,
     mode: GenerationMode,
+    examples: dict[GenerationMode, int],
 ) -> None:
     """As the document wants them, and as it does not: whoever asks without parameters can't be wrong."""
     chosen = [operation for operation in operations if operation.method == method]
     assert chosen
     for operation in chosen:
         if mode is GenerationMode.POSITIVE or operation.definition.raw["parameters"]:
-            run(operation, mode)
+            run(operation, mode, examples[mode])
 
 
-def run(operation: schemathesis.APIOperation[Any, Any, Any, Any], mode: GenerationMode) -> None:
+def run(
+    operation: schemathesis.APIOperation[Any, Any, Any, Any], mode: GenerationMode, examples: int
+) -> None:
     """Many requests of one operation."""
 
     @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
     @hypothesis.settings(
-        max_examples=EXAMPLES[mode],
+        max_examples=examples,
         deadline=None,
         derandomize=True,
         database=None,

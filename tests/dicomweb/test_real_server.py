@@ -201,7 +201,8 @@ def test_an_answer_is_streamed_to_a_client_that_leaves_early(server: Server) -> 
     assert requests.get(f"{server.url}/studies", timeout=60).status_code == 200
 
 
-def test_a_request_in_flight_is_finished_before_the_end(server: Server) -> None:
+def test_a_request_in_flight_is_finished_before_the_end(own_server: Server) -> None:
+    server = own_server
     body, content_type = stow_body(*three())
     with server.connect() as connection:
         head = request_head(content_type, f"Content-Length: {len(body)}", "Expect: 100-continue")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,8 +16,7 @@ from requests.exceptions import HTTPError
 
 from tests import reports, samples
 from tests.dicomweb.multiparts import stow_body
-from tests.dicomweb.servers import Server, gunicorn
-from vna.index.database import Database
+from tests.dicomweb.servers import Server
 
 pytestmark = pytest.mark.slow
 
@@ -31,31 +28,29 @@ def uids(instance: str, series: str = "1.2") -> dict[str, Any]:
     return {"StudyInstanceUID": "1.1", "SeriesInstanceUID": series, "SOPInstanceUID": instance}
 
 
-@pytest.fixture
-def server(database: Database, tmp_path: Path) -> Iterator[Server]:
-    with gunicorn(database.url, tmp_path / "data") as running:
-        data, content_type = stow_body(
-            *(
-                samples.ct_at(
-                    "1.1",
-                    "1.2",
-                    f"1.3.{number}",
-                    rows=128,
-                    columns=128,
-                    InstanceNumber=str(number),
-                    patient_id="PID-1",
-                )
-                for number in range(1, 9)
-            ),
-            samples.multiframe(3, rows=16, columns=16, **uids("1.5", "1.4")),
-            reports.document(PDF, **uids("1.7", "1.6")),
-            reports.report(reports.item("TEXT", "Finding", TextValue="x"), **uids("1.9", "1.8")),
-        )
-        stored = requests.post(
-            f"{running.url}/studies", data=data, headers={"Content-Type": content_type}, timeout=60
-        )
-        assert stored.status_code == 200, stored.text
-        yield running
+@pytest.fixture(autouse=True)
+def stored(server: Server) -> None:
+    data, content_type = stow_body(
+        *(
+            samples.ct_at(
+                "1.1",
+                "1.2",
+                f"1.3.{number}",
+                rows=128,
+                columns=128,
+                InstanceNumber=str(number),
+                patient_id="PID-1",
+            )
+            for number in range(1, 9)
+        ),
+        samples.multiframe(3, rows=16, columns=16, **uids("1.5", "1.4")),
+        reports.document(PDF, **uids("1.7", "1.6")),
+        reports.report(reports.item("TEXT", "Finding", TextValue="x"), **uids("1.9", "1.8")),
+    )
+    answer = requests.post(
+        f"{server.url}/studies", data=data, headers={"Content-Type": content_type}, timeout=60
+    )
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.fixture

@@ -108,7 +108,10 @@ def known(server: Server) -> dict[str, str]:
     return {item["00080018"]["Value"][0]: item["00081190"]["Value"][0] for item in items}
 
 
-def test_a_worker_that_is_killed_amid_a_request_leaves_whole_instances_only(server: Server) -> None:
+def test_a_worker_that_is_killed_amid_a_request_leaves_whole_instances_only(
+    own_server: Server,
+) -> None:
+    server = own_server
     files = [samples.ct(rows=64) for _ in range(40)]
     request = post(*files)
     assert known(server) == {}
@@ -169,8 +172,9 @@ def test_metadata_with_pixel_data_in_chunks(server: Server) -> None:
     assert server.spooled_files() == []
 
 
-def test_memory_does_not_grow_with_the_request(server: Server) -> None:
+def test_memory_does_not_grow_with_the_request(own_server: Server) -> None:
     """600 small instances and 256 MB of large ones: what the worker holds is bounded."""
+    server = own_server
     warm = requests.post(
         f"{server.url}/studies",
         data=stow_body(*[samples.ct() for _ in range(20)])[0],

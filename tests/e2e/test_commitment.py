@@ -156,39 +156,64 @@ def vna(*arguments: object) -> str:
     return done.stdout
 
 
-def test_reports_come_on_the_same_association_and_on_another_one(tmp_path: Path) -> None:
-    modality = Modality()
-    with running_archive(tmp_path / "data", modality.environment) as archive:
-        uid, unknown = keep(archive), samples.new_uid()
+@pytest.fixture(scope="module")
+def modality() -> Modality:
+    return Modality()
+
+
+@pytest.fixture(scope="module")
+def archive(
+    tmp_path_factory: pytest.TempPathFactory, modality: Modality
+) -> Iterator[ArchiveProcess]:
+    """One for the tests that leave no request open, however they treat it meanwhile."""
+    folder = tmp_path_factory.mktemp("commitment")
+    with running_archive(folder / "data", modality.environment) as process:
+        yield process
+
+
+def test_reports_come_on_the_same_association_and_on_another_one(
+    modality: Modality, archive: ArchiveProcess
+) -> None:
+    uid, unknown = keep(archive), samples.new_uid()
+    with modality.associated(archive.dicom_port) as association:
+        transaction = modality.ask(association, [uid])
+        event_type, report = modality.next_report()
+    assert (event_type, report.TransactionUID) == (1, transaction)
+    assert [item.ReferencedSOPInstanceUID for item in report.ReferencedSOPSequence] == [uid]
+    with modality.listening():
         with modality.associated(archive.dicom_port) as association:
-            transaction = modality.ask(association, [uid])
-            event_type, report = modality.next_report()
-        assert (event_type, report.TransactionUID) == (1, transaction)
-        assert [item.ReferencedSOPInstanceUID for item in report.ReferencedSOPSequence] == [uid]
-        with modality.listening():
-            with modality.associated(archive.dicom_port) as association:
-                transaction = modality.ask(association, [uid, unknown])
-                association.abort()
-            event_type, report = modality.next_report()
-        assert (event_type, report.TransactionUID) == (2, transaction)
-        (failed,) = report.FailedSOPSequence
-        assert (failed.ReferencedSOPInstanceUID, failed.FailureReason) == (unknown, 0x0112)
+            transaction = modality.ask(association, [uid, unknown])
+            association.abort()
+        event_type, report = modality.next_report()
+    assert (event_type, report.TransactionUID) == (2, transaction)
+    (failed,) = report.FailedSOPSequence
+    assert (failed.ReferencedSOPInstanceUID, failed.FailureReason) == (unknown, 0x0112)
 
 
-def test_a_killed_worker_delays_the_report_only(tmp_path: Path) -> None:
-    modality = Modality()
-    with running_archive(tmp_path / "data", modality.environment) as archive:
-        transaction = ask_in_vain(modality, archive, [keep(archive)])
-        kill_worker(archive)
-        with modality.listening():
-            event_type, report = modality.next_report()
+def test_a_killed_worker_delays_the_report_only(
+    modality: Modality, archive: ArchiveProcess
+) -> None:
+    transaction = ask_in_vain(modality, archive, [keep(archive)])
+    kill_worker(archive)
+    with modality.listening():
+        event_type, report = modality.next_report()
     assert (event_type, report.TransactionUID) == (1, transaction)
 
 
-def test_kill_9_of_everything_between_request_and_report(tmp_path: Path) -> None:
-    modality = Modality()
-    archive = ArchiveProcess(tmp_path / "data", modality.environment)
-    archive.start()
+def test_postgres_may_be_restarted_under_the_worker(
+    modality: Modality, archive: ArchiveProcess
+) -> None:
+    transaction = ask_in_vain(modality, archive, [keep(archive)])
+    archive.kill_postgres()
+    archive.await_ready()
+    with modality.listening():
+        _, report = modality.next_report()
+    assert report.TransactionUID == transaction
+
+
+def test_kill_9_of_everything_between_request_and_report(
+    modality: Modality, archive: ArchiveProcess
+) -> None:
     transaction = ask_in_vain(modality, archive, [keep(archive) for _ in range(3)])
     archive.kill_postgres()
     archive.kill_group()
@@ -196,19 +221,6 @@ def test_kill_9_of_everything_between_request_and_report(tmp_path: Path) -> None
     with modality.listening():
         event_type, report = modality.next_report()
     assert (event_type, report.TransactionUID) == (1, transaction)
-    assert archive.stop() == 0
-
-
-def test_postgres_may_be_restarted_under_the_worker(tmp_path: Path) -> None:
-    modality = Modality()
-    with running_archive(tmp_path / "data", modality.environment) as archive:
-        uid = keep(archive)
-        transaction = ask_in_vain(modality, archive, [uid])
-        archive.kill_postgres()
-        archive.await_ready()
-        with modality.listening():
-            _, report = modality.next_report()
-    assert report.TransactionUID == transaction
 
 
 def ask_in_vain(modality: Modality, archive: ArchiveProcess, uids: list[str]) -> str:
@@ -244,9 +256,8 @@ def test_what_reaches_nobody_is_parked_listed_and_resumed_once_there_is_an_addre
     assert "every request has been reported" in vna("commitments", "--data-dir", data_dir)
 
 
-def test_a_worker_ends_with_its_parent_and_by_itself_when_told(tmp_path: Path) -> None:
-    archive = ArchiveProcess(tmp_path / "data")
-    archive.start()
+def test_a_worker_ends_with_its_parent_and_by_itself_when_told(archive: ArchiveProcess) -> None:
+    """The last of this module: the archive does not run after it."""
     assert archive.process is not None
     worker = worker_of(archive)
     archive.process.kill()

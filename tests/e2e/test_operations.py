@@ -115,9 +115,9 @@ def study_of(archive: ArchiveProcess, kept: Item) -> str:
     return study
 
 
-def test_sigterm_finishes_what_is_being_stored_and_takes_nothing_new(tmp_path: Path) -> None:
-    archive = ArchiveProcess(tmp_path / "data")
-    archive.start()
+def test_sigterm_finishes_what_is_being_stored_and_takes_nothing_new(
+    archive: ArchiveProcess,
+) -> None:
     assert archive.process is not None
     dataset, sop_class = dataset_with_uid_zero()
     request = associate_request(sop_class, samples.EXPLICIT)
@@ -133,7 +133,6 @@ def test_sigterm_finishes_what_is_being_stored_and_takes_nothing_new(tmp_path: P
     archive.start()
     _, body = fetch(f"{archive.root}/instances?SOPInstanceUID={numbered_uid(0)}")
     assert len(orjson.loads(body)) == 1
-    assert archive.stop() == 0
 
 
 def await_refusal(port: int) -> None:
@@ -173,10 +172,8 @@ def test_a_second_server_on_the_same_data_directory_is_refused(archive: ArchiveP
 
 
 def test_kill_9_of_the_parent_alone_ends_the_doors_and_the_next_start_needs_no_hand(
-    tmp_path: Path,
+    archive: ArchiveProcess,
 ) -> None:
-    archive = ArchiveProcess(tmp_path / "data")
-    archive.start()
     assert archive.process is not None
     kept = item()
     assert store(archive.dicom_port, kept) == 0
@@ -187,7 +184,6 @@ def test_kill_9_of_the_parent_alone_ends_the_doors_and_the_next_start_needs_no_h
     archive.start()
     uids = {"SOPInstanceUID": kept.sop_instance_uid, "StudyInstanceUID": study_of(archive, kept)}
     assert get(archive.dicom_port, uids, {CT}) == {kept.sop_instance_uid: kept.dataset}
-    assert archive.stop() == 0
 
 
 def await_free(*ports: int) -> None:

@@ -58,14 +58,27 @@ def _postgres(program: str, *words: object) -> None:
     subprocess.run([_BIN / program, *map(str, words)], check=True, timeout=120)
 
 
-def test_a_dump_and_what_was_stored_after_it(tmp_path: Path) -> None:
-    data_dir, dump = tmp_path / "data", tmp_path / "index.dump"
+@pytest.fixture(scope="module")
+def survivors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is left of an archive that has lost its index: its data, and a dump of when it held two of three."""
+    folder = tmp_path_factory.mktemp("restore")
+    data_dir = folder / "data"
     with running_archive(data_dir) as archive:
         store(archive, 1, 2)
         with EmbeddedPostgres.start(data_dir) as server:
-            _postgres("pg_dump", "--format=custom", f"--file={dump}", server.url)
+            _postgres("pg_dump", "--format=custom", f"--file={folder / 'index.dump'}", server.url)
         store(archive, 3)
     shutil.rmtree(data_dir / "postgres")
+    return folder
+
+
+def left_over(survivors: Path, folder: Path) -> Path:
+    """A copy of that data directory."""
+    return shutil.copytree(survivors / "data", folder / "data", copy_function=shutil.copy2)
+
+
+def test_a_dump_and_what_was_stored_after_it(survivors: Path, tmp_path: Path) -> None:
+    data_dir, dump = left_over(survivors, tmp_path), survivors / "index.dump"
     with EmbeddedPostgres.start(data_dir) as server:
         _postgres("pg_restore", "--no-owner", f"--dbname={server.url}", dump)
     assert (
@@ -80,11 +93,8 @@ def test_a_dump_and_what_was_stored_after_it(tmp_path: Path) -> None:
             assert fetched(archive, number) == instance(number)
 
 
-def test_without_any_backup(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
-    with running_archive(data_dir) as archive:
-        store(archive, 1, 2, 3)
-    shutil.rmtree(data_dir / "postgres")
+def test_without_any_backup(survivors: Path, tmp_path: Path) -> None:
+    data_dir = left_over(survivors, tmp_path)
     assert "3 stored" in command(data_dir, "db", "rebuild")
     assert "index and storage agree" in command(data_dir, "verify")
     with running_archive(data_dir) as archive:

@@ -75,7 +75,7 @@ def test_what_is_wrong_is_found_and_kept(tmp_path: Path, fault: str) -> None:
 
 
 def test_both_engines_search(tmp_path: Path) -> None:
-    done = search(tmp_path, "-m", "tests.fuzz", "--seconds=2", "names", "command")
+    done = search(tmp_path, "-m", "tests.fuzz", "--seconds=1", "names", "command")
     assert done.returncode == 0, done.stdout + done.stderr
     for engine in ("hypothesis", *(["atheris"] if find_spec("atheris") else [])):
         for name in ("names", "command"):

@@ -183,7 +183,8 @@ def test_closed_database_is_unavailable(database_url: str) -> None:
         database.ping()
 
 
-def test_forked_child_has_connections_of_its_own(database: Database) -> None:
+def test_forked_child_has_connections_of_its_own(database_url: str) -> None:
+    database = Database(database_url, pool_size=1)
     with database.connection() as connection:
         mine = backend_of(connection)
     reader, writer = os.pipe()
@@ -203,3 +204,4 @@ def test_forked_child_has_connections_of_its_own(database: Database) -> None:
     assert int(theirs) != mine
     with database.connection() as connection:
         assert backend_of(connection) == mine
+    database.close()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.index.conftest import filled_with
 from tests.index.test_plans import plan_of
 from vna.index.database import Database
 from vna.model.identifiers import Level
@@ -33,12 +34,8 @@ _DAY, _TIME = 0x00080023, 0x00080033
 
 @pytest.fixture(scope="module")
 def filled(database_url: str) -> Iterator[Database]:
-    with Database(database_url, pool_size=1) as database:
-        with database.connection() as connection:
-            connection.execute(_ROWS)
+    with filled_with(database_url, _ROWS, _EMPTY) as database:
         yield database
-        with database.connection() as connection:
-            connection.execute(_EMPTY)
 
 
 @pytest.mark.parametrize(

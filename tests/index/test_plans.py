@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.index.conftest import filled_with
 from vna.index.database import Database
 from vna.index.statement import build_statement
 from vna.model.identifiers import Level
@@ -39,19 +40,16 @@ _ROWS = """
     SELECT id, 1, 1, 0, 0, 0, 0, 0, '1.4.' || id, '1.5', '1.6', '', '', '{}' FROM series;
     ANALYZE patient, study, series, instance
 """
+_EMPTY = """
+    DELETE FROM instance; DELETE FROM series; DELETE FROM study; DELETE FROM patient;
+    ANALYZE patient, study, series, instance
+"""
 
 
 @pytest.fixture(scope="module")
 def filled(database_url: str) -> Iterator[Database]:
-    with Database(database_url, pool_size=1) as database:
-        with database.connection() as connection:
-            connection.execute(_ROWS)
+    with filled_with(database_url, _ROWS, _EMPTY) as database:
         yield database
-        with database.connection() as connection:
-            connection.execute(
-                "DELETE FROM instance; DELETE FROM series; DELETE FROM study; DELETE FROM patient;"
-                "ANALYZE patient, study, series, instance"
-            )
 
 
 def plan_of(database: Database, query: Query) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.index.conftest import filled_with
 from vna.index.database import Database
 from vna.index.sql import load
 
@@ -39,12 +40,8 @@ _PLACE = {"key": "2026/" + "0" * 32, "offset": 0}
 
 @pytest.fixture(scope="module")
 def filled(database_url: str) -> Iterator[Database]:
-    with Database(database_url, pool_size=1) as database:
-        with database.connection() as connection:
-            connection.execute(_ROWS)
+    with filled_with(database_url, _ROWS, _EMPTY) as database:
         yield database
-        with database.connection() as connection:
-            connection.execute(_EMPTY)
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -10,11 +10,11 @@ import pytest
 from psycopg import sql
 
 from tests.index.conftest import index, search
-from tests.services.conftest import another, bench
+from tests.services.conftest import another, bench, folders
 from vna.index.database import Database
 from vna.index.upgrade import upgrade
 
-__all__ = ["another", "bench", "index", "search"]
+__all__ = ["another", "bench", "folders", "index", "search"]
 
 PARTITIONS = 4
 

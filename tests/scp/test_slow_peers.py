@@ -20,8 +20,8 @@ from vna.dimse.settings import RequestorSettings
 from vna.index.database import Database
 from vna.scp.policy import VERIFICATION
 
-IMPATIENT = DimseConfig(message_timeout=0.5, slowest_rate=2**40)
-"""No rate is fast enough: half a second of waiting within a message is the end."""
+IMPATIENT = DimseConfig(message_timeout=0.5, slowest_rate=2**40, artim_timeout=2)
+"""No rate is fast enough: half a second of waiting within a message is the end, and ARTIM ends whoever goes on then."""
 
 
 def dialled(

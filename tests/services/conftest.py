@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -37,6 +38,9 @@ from vna.services.store import Expected, StoreOutcome, StoreService
 from vna.services.trash import TrashService
 from vna.services.verification import VerificationService
 from vna.spool import Spool
+
+if TYPE_CHECKING:
+    from tests.services.several_stores import Folders
 
 __all__ = ["open_stores", "pair", "s3_server", "stores"]
 ORIGIN = Origin("web", peer="tester", correlation_id="test")
@@ -125,6 +129,16 @@ def bench(database: Database, tmp_path: Path) -> Iterator[Bench]:
     backend = FilesystemBackend(tmp_path / "store")
     yield make_bench(database, backend, tmp_path / "spool")
     backend.close()
+
+
+@pytest.fixture
+def folders(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Folders]:
+    """Backends in folders of their own: a, b and c, or those that the module names as FOLDERS."""
+    from tests.services.several_stores import Folders  # which imports from here
+
+    folders = Folders(tmp_path, getattr(request.module, "FOLDERS", "a b c"))
+    yield folders
+    folders.close()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ Arguments: database URL, directory, place of the copies, step.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from storage_backends.filesystem import FilesystemBackend
@@ -65,7 +64,3 @@ def main(url: str, directory: Path, place: str, step: str) -> None:
         bench.keep(instance(0))
     else:
         bench.replication.work(ORIGIN)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4])

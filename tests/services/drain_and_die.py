@@ -5,7 +5,6 @@ Arguments: database URL, directory, place of the new objects, step.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from storage_backends.filesystem import FilesystemBackend
@@ -65,7 +64,3 @@ def main(url: str, directory: Path, place: str, step: str) -> None:
     driver = FilesystemBackend if place == FILESYSTEM else S3Backend
     die_at((driver, PUT[1]) if patch is PUT else patch, is_after=is_after)
     bench.draining.work(OLD, ORIGIN, HowToDrain(threads=1))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 from storage_backends.base import StorageBackend
@@ -14,9 +15,9 @@ PART_BYTES = 5 * 2**20
 """The least that S3 allows: larger objects go in parts."""
 
 
-def place_on(server: S3Server, prefix: str) -> str:
-    """The word for a prefix of the bucket."""
-    return f"{server.port} {prefix}"
+def place_of(kind: str, server: S3Server) -> str:
+    """The word for the file system, or for a prefix of the bucket that nobody else has."""
+    return FILESYSTEM if kind == FILESYSTEM else f"{server.port} die/{secrets.token_hex(8)}"
 
 
 def backend_at(place: str, directory: Path) -> StorageBackend:

@@ -6,7 +6,6 @@ Arguments: database URL, directory, place of the objects, road, step, number of 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,7 +74,3 @@ def main(url: str, directory: Path, words: Sequence[str], count: int) -> None:
             die_at(patch, is_after=is_after)
         data = instance(number, is_large=is_last and road == IN_PARTS)
         os.write(1, f"{bench.keep(data).uids.sop_instance_uid}\n".encode())
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:6], int(sys.argv[6]))

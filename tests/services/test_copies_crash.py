@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.s3_server import S3Server
+from tests.services import copy_and_die
 from tests.services.conftest import ORIGIN, Bench
 from tests.services.copy_and_die import COPY, FAR, HEAL, NEAR, STEPS, STORE, bench_of
-from tests.services.places import FILESYSTEM, place_on
+from tests.services.killed import killed
+from tests.services.places import FILESYSTEM, place_of
 from tests.services.several_stores import instance, places, read
 from vna.index.database import Database
 from vna.model.instances import Outcome
 from vna.services.verification import HowToVerify
 
-ROOT = Path(__file__).parents[2]
 EACH = 3
 BRIEFLY = {
     FILESYSTEM: {
@@ -50,20 +47,12 @@ def test_killed_at_any_step(
     database_url: str,
     tmp_path: Path,
 ) -> None:
-    place = FILESYSTEM if kind == FILESYSTEM else place_on(s3_server, tmp_path.name)
+    place = place_of(kind, s3_server)
     verb = STEPS[step][0]
     bench = bench_of(database, tmp_path, place, verb)
     if verb != STORE:
         prepare(bench, verb)
-    process = subprocess.run(
-        [
-            *(sys.executable, "-m", "tests.services.copy_and_die"),
-            *(database_url, str(tmp_path), place, step),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert process.returncode == -signal.SIGKILL
+    killed(copy_and_die.main, database_url, tmp_path, place, step)
     if verb != STORE:
         assert [read(bench, number) for number in range(EACH)] == [*map(instance, range(EACH))]
     make_due(database)  # what the dead one held on to

@@ -94,16 +94,25 @@ def test_what_breaks_a_decoder_fails_its_own_call_only(
     assert decoders.call(tasks.double, b"ab") == b"abab"
 
 
+def process_of(decoders: Decoders) -> int:
+    """The one that answers; on a busy machine even that takes longer than the short time of some tests."""
+    while True:
+        try:
+            return decoders.call(tasks.process_id)
+        except DecoderFailed as exc:
+            assert exc.reason == "time"
+
+
 @pytest.mark.parametrize("task", [tasks.loop_in_python, tasks.loop_in_native_code])
 def test_an_endless_loop_ends_when_its_time_is_over(
     make: Callable[[DecodingConfig], Decoders], task: Callable[[], None]
 ) -> None:
     decoders = make(DecodingConfig(processes=1, seconds=0.3))
-    who = decoders.call(tasks.process_id)
+    who = process_of(decoders)
     with pytest.raises(DecoderFailed, match=r"longer than the 0\.3 s") as failure:
         decoders.call(task)
     assert failure.value.reason == "time"
-    assert decoders.call(tasks.process_id) != who
+    assert process_of(decoders) != who
     await_end(who)
 
 
@@ -113,12 +122,12 @@ def test_one_that_does_not_hear_the_alarm_is_killed_by_its_host(
     monkeypatch.setattr("vna.services.decoder_process._PATIENCE", 1)
     monkeypatch.setattr("vna.services.decoder_process._STATUS_SECONDS", 0.1)
     decoders = make(DecodingConfig(processes=1, seconds=0.3))
-    who = decoders.call(tasks.process_id)
+    who = process_of(decoders)
     with pytest.raises(DecoderFailed) as failure:
         decoders.call(tasks.loop_with_closed_ears)
     assert failure.value.reason == "time"
     await_end(who)
-    assert decoders.call(tasks.process_id) != who
+    assert process_of(decoders) != who
 
 
 def test_native_code_gets_no_more_memory_than_is_allowed(decoders: Decoders) -> None:

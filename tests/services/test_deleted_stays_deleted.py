@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,13 +24,6 @@ from vna.services.verification import HowToVerify
 REPAIR = HowToVerify(ORIGIN, young=0, repairs=True)
 KEY = "2026/01/01/0000/orphan.dcm"
 SERIES = "1.2.0.1"
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> Iterator[Folders]:
-    folders = Folders(tmp_path, "a b c")
-    yield folders
-    folders.close()
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,13 +22,7 @@ from vna.services.verification import HowToVerify
 
 ONE = HowToDrain(threads=1)
 EACH = 6
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> Iterator[Folders]:
-    folders = Folders(tmp_path, "new old third")
-    yield folders
-    folders.close()
+FOLDERS = "new old third"
 
 
 @pytest.fixture

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.s3_server import S3Server
+from tests.services import drain_and_die
 from tests.services.conftest import ORIGIN
 from tests.services.drain_and_die import NEW, OLD, STEPS, bench_of
-from tests.services.places import FILESYSTEM, place_on
+from tests.services.killed import killed
+from tests.services.places import FILESYSTEM, place_of
 from tests.services.several_stores import instance, read, where
 from vna.index.database import Database
 from vna.model.identifiers import InstanceUids
 from vna.services.draining import HowToDrain
 from vna.services.verification import HowToVerify
 
-ROOT = Path(__file__).parents[2]
 EACH = 3
 
 
@@ -47,7 +44,7 @@ def test_killed_at_any_step(
     database_url: str,
     tmp_path: Path,
 ) -> None:
-    place = FILESYSTEM if kind == FILESYSTEM else place_on(s3_server, tmp_path.name)
+    place = place_of(kind, s3_server)
     before = bench_of(database, tmp_path, place, drains=False)
     for number in range(EACH):
         before.keep(instance(number))
@@ -55,15 +52,7 @@ def test_killed_at_any_step(
     before.trash.delete(InstanceUids("1.2", "1.2.0.1", "1.2.9"), ORIGIN)
     bench = bench_of(database, tmp_path, place, drains=True)
     bench.draining.begin(OLD, "", ORIGIN, 0)
-    process = subprocess.run(
-        [
-            *(sys.executable, "-m", "tests.services.drain_and_die"),
-            *(database_url, str(tmp_path), place, step),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert process.returncode == -signal.SIGKILL
+    killed(drain_and_die.main, database_url, tmp_path, place, step)
     assert [read(bench, number) for number in range(EACH)] == [*map(instance, range(EACH))]
 
     with database.connection() as connection:  # the claim of the dead one runs out

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -31,13 +30,6 @@ from vna.services.verification import HowToVerify
 HOW = HowToVerify(ORIGIN, young=0)
 REPAIR = HowToVerify(ORIGIN, young=0, repairs=True)
 EACH = 4
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> Iterator[Folders]:
-    folders = Folders(tmp_path, "a b c")
-    yield folders
-    folders.close()
 
 
 @pytest.fixture

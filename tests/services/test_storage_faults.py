@@ -12,15 +12,13 @@ from typing import cast
 import pytest
 
 from storage_backends.base import StorageBackend
-from storage_backends.encryption import EncryptedBackend
 from storage_backends.errors import BackendUnavailable
 from storage_backends.filesystem import FilesystemBackend
 from storage_backends.memory import MemoryBackend
-from storage_backends.metered import MeteredBackend
 from storage_backends.retrying import RetryingBackend
 from storage_backends.s3 import S3Backend
 from tests import samples
-from tests.backends.test_encrypted_contract import keyring
+from tests.backends.wrappings import encrypted, metered
 from tests.s3_server import S3Server
 from tests.services.conftest import ORIGIN, make_bench
 from tests.services.faulty import ALWAYS, PUT_FAULTS, READ_FAULTS, Fault, FaultyBackend
@@ -38,31 +36,19 @@ Read = Callable[[RetrieveService, StoredInstance, bytes], tuple[bytes, bytes]]
 Wrap = Callable[[StorageBackend], StorageBackend]
 
 
-def _ignore(operation: str, seconds: float, size: int, error: str) -> None:
-    pass
-
-
-def _encrypted(inner: StorageBackend) -> StorageBackend:
-    return EncryptedBackend(inner, keyring("one"))
-
-
-def _metered(inner: StorageBackend) -> StorageBackend:
-    return MeteredBackend(inner, _ignore)
-
-
 def _retrying(inner: StorageBackend) -> StorageBackend:
     return RetryingBackend(inner, base_delay=0.0001)
 
 
 WRAPPERS: dict[str, tuple[Wrap, ...]] = {
     "bare": (),
-    "metered": (_metered,),
+    "metered": (metered,),
     "retrying": (_retrying,),
-    "encrypted": (_encrypted,),
-    "metered encrypted": (_encrypted, _metered),
-    "retrying encrypted": (_encrypted, _retrying),
-    "as configured": (_metered, _retrying),
-    "as configured, encrypted": (_encrypted, _metered, _retrying),
+    "encrypted": (encrypted,),
+    "metered encrypted": (encrypted, metered),
+    "retrying encrypted": (encrypted, _retrying),
+    "as configured": (metered, _retrying),
+    "as configured, encrypted": (encrypted, metered, _retrying),
 }
 """Each from the inside to the outside."""
 
@@ -135,7 +121,7 @@ class Site:
             backend = wrap(backend)
         self.bench = make_bench(database, backend, directory / "spool")
         self.repeats = _retrying in WRAPPERS[wrappers]
-        self.proves_ranges = _encrypted in WRAPPERS[wrappers]
+        self.proves_ranges = encrypted in WRAPPERS[wrappers]
 
     def kept(self, uid: str) -> list[bytes]:
         """The bytes of what is visible under a SOP Instance UID."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from storage_backends.base import StorageBackend
 from tests.s3_server import S3Server
+from tests.services import store_and_die
 from tests.services.conftest import ORIGIN, Bench, make_bench
-from tests.services.places import FILESYSTEM, backend_at, place_on
+from tests.services.killed import killed
+from tests.services.places import FILESYSTEM, backend_at, place_of
 from tests.services.store_and_die import IN_PARTS, STEPS, instance
 from vna.index.database import Database
 from vna.model.identifiers import Selection
@@ -22,7 +19,6 @@ from vna.model.instances import Outcome
 from vna.model.verification import Finding
 from vna.services.verification import HowToVerify
 
-ROOT = Path(__file__).parents[2]
 BEFORE = 2
 LAST = BEFORE + 1
 VISIBLE_AFTER = {"the commit is confirmed"}
@@ -30,20 +26,6 @@ PERHAPS_VISIBLE_AFTER = {"the commit is asked for"}
 MATRIX = [(road, step) for road, steps in STEPS.items() for step in steps]
 TELLING = {"the request was answered", "the commit is asked for", "all parts are there"}
 """Steps on the roads to a bucket that are tried in the short form."""
-
-
-def die(url: str, directory: Path, place: str, road: str, step: str) -> list[str]:
-    """Let a process store and die; what it acknowledged."""
-    program = [sys.executable, "-m", "tests.services.store_and_die"]
-    process = subprocess.run(
-        [*program, url, str(directory), place, road, step, str(BEFORE)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.returncode == -signal.SIGKILL
-    return process.stdout.split()
 
 
 def visible(bench: Bench) -> dict[str, bytes]:
@@ -85,14 +67,13 @@ def test_a_store_killed_at_any_step(
     tmp_path: Path,
     s3_server: S3Server,
 ) -> None:
-    place = FILESYSTEM
-    if road != FILESYSTEM:
-        place = place_on(s3_server, f"die/{secrets.token_hex(8)}")
+    place = place_of(road, s3_server)
     datas = {
         f"1.2.{number}": instance(number, is_large=number == LAST and road == IN_PARTS)
         for number in range(1, LAST + 1)
     }
-    assert die(database_url, tmp_path, place, road, step) == ["1.2.1", "1.2.2"]
+    acknowledged = killed(store_and_die.main, database_url, tmp_path, (place, road, step), BEFORE)
+    assert acknowledged == ["1.2.1", "1.2.2"]
     backend = backend_at(place, tmp_path)
     bench = make_bench(database, backend, tmp_path / "spool")
     found = visible(bench)

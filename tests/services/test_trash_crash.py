@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,16 +9,17 @@ import pytest
 from tests import samples
 from tests.index.dump import counts
 from tests.s3_server import S3Server
+from tests.services import delete_and_die
 from tests.services.conftest import make_bench
 from tests.services.delete_and_die import REMOVAL, STEPS, STUDY
-from tests.services.places import FILESYSTEM, backend_at, place_on
+from tests.services.killed import killed
+from tests.services.places import FILESYSTEM, backend_at, place_of
 from tests.services.test_store_crash import repaired
 from vna.errors import NotFound
 from vna.index.database import Database
 from vna.model.identifiers import Origin, Selection
 from vna.services.trash import Swept
 
-ROOT = Path(__file__).parents[2]
 EACH = 3
 HERE = Origin("web", "tester", "", "the one that lives")
 
@@ -53,20 +49,14 @@ def test_killed_at_any_step(
     s3_server: S3Server,
 ) -> None:
     verb = STEPS[step][0]
-    place = FILESYSTEM if kind == FILESYSTEM else place_on(s3_server, f"die/{secrets.token_hex(8)}")
+    place = place_of(kind, s3_server)
     backend = backend_at(place, tmp_path)
     bench = make_bench(database, backend, tmp_path / "spool")
     for number in range(EACH):
         bench.keep(instance(number))
     if verb != "delete":
         bench.trash.delete(STUDY, HERE)
-    program = [sys.executable, "-m", "tests.services.delete_and_die"]
-    process = subprocess.run(
-        [*program, database_url, str(tmp_path), place, step],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert process.returncode == -signal.SIGKILL
+    killed(delete_and_die.main, database_url, tmp_path, place, step)
 
     def read() -> list[bytes]:
         found = bench.retrieve.select(Selection(study_instance_uids=("1.2",)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,13 +16,6 @@ from vna.model.verification import Fault, Finding
 from vna.services.verification import HowToVerify
 
 HOW = HowToVerify(ORIGIN, young=0)
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> Iterator[Folders]:
-    folders = Folders(tmp_path, "a b c")
-    yield folders
-    folders.close()
 
 
 @pytest.fixture

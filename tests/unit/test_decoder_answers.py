@@ -104,7 +104,8 @@ def test_names_that_are_no_values_are_refused(module: str, name: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_noise_is_an_error(data: bytes) -> None:
-    with contextlib.suppress(VnaError):
+    # It may announce more bytes than any machine has memory for.
+    with contextlib.suppress(VnaError, MemoryError):
         answer_to(data)
 
 

@@ -53,7 +53,8 @@ class CopyIndex:
         values = {
             **asdict(new.location),
             **asdict(new.layout),
-            "id": lost.row_id,
+            "instance": lost.row_id if lost.owner == "instance" else None,
+            "conflict": lost.row_id if lost.owner == "conflict" else None,
             "lost_key": lost.location.key,
             "lost_offset": lost.location.offset,
             "lost_backend": lost.location.backend,
@@ -67,10 +68,7 @@ class CopyIndex:
             "study": new.uids.study_instance_uid,
             "uid": new.uids.sop_instance_uid,
         }
-        statement = (
-            load("queries/heal_instance")
-            if lost.owner == "instance"
-            else load("queries/heal_conflict")
+        row = self._database.attempt(
+            lambda c: c.execute(load("queries/heal_object"), values).fetchone()
         )
-        row = self._database.attempt(lambda c: c.execute(statement, values).fetchone())
         return row is not None

@@ -26,6 +26,7 @@ from vna.model.instances import Location, StoredInstance
 from vna.services.sources import Sources
 from vna.services.spans import Piece, Pieces, read_pieces, verified_spans
 from vna.services.storage import ObjectStore
+from vna.services.verified import VerifiedReader, check_digest
 from vna.services.views import RecentViews
 
 VIEW_SECONDS = 600.0
@@ -89,19 +90,7 @@ class RetrieveService:
         The stored bytes as they came. Where preamble or prefix are missing, or the file meta does not name the
         transfer syntax in which the dataset truly is, new ones stand in front of the stored dataset bytes.
         """
-        reader, start = self._open_whole(instance), instance.layout.dataset_offset
-        try:
-            head = read_exactly(reader, start) if start <= _MAX_META else b""
-        except BaseException:
-            reader.close()
-            raise
-        if not names_syntax(head, instance.transfer_syntax_uid) and start <= _MAX_META:
-            head = file_meta(
-                instance.sop_class_uid, instance.uids.sop_instance_uid, instance.transfer_syntax_uid
-            )
-        else:
-            start = len(head)
-        return PrefixedReader(head, reader), len(head) + instance.location.length - start
+        return _as_part10(instance, self._open_whole(instance))
 
     def part10_pieces(self, instance: StoredInstance) -> tuple[Pieces, int]:
         """As `open_part10`, in pieces: as spans of a file where the object lies in one. Closing them ends the work.
@@ -118,8 +107,7 @@ class RetrieveService:
             reader.close()
             raise
         if span is None:
-            reader.close()
-            opened, length = self.open_part10(instance)
+            opened, length = _as_part10(instance, self._verified(instance, place, reader))
             return read_pieces(opened), length
         start = instance.layout.dataset_offset
         new_head = b""
@@ -185,6 +173,20 @@ class RetrieveService:
             return self._sources.open_verified(location, digest)
         return cast("ObjectReader", io.BytesIO(self._sources.load(location, digest)))
 
+    def _verified(
+        self, instance: StoredInstance, place: Location, reader: ObjectReader
+    ) -> ObjectReader:
+        """As `_open_whole`, of all that lies at `place`, which `reader` has: to open it again would be a request."""
+        if self.is_small(instance):
+            with reader:
+                data = read_exactly(reader, place.length)
+            check_digest(data, instance.object_digest, place.key)
+            return cast("ObjectReader", io.BytesIO(data))
+        if self._objects.has_several:  # what fails in the middle is read on from another place
+            reader.close()
+            return self._open_whole(instance)
+        return VerifiedReader(reader, instance.object_digest, place.length, place.key)
+
     def record_retrieved(self, instances: Sequence[StoredInstance], origin: Origin) -> None:
         """Count and audit a finished delivery, one event per study. Raises Unavailable."""
         per_study = Counter(instance.uids.study_instance_uid for instance in instances)
@@ -222,6 +224,23 @@ class RetrieveService:
         except BaseException:
             self._views.forget(viewing)
             raise
+
+
+def _as_part10(instance: StoredInstance, reader: ObjectReader) -> tuple[ObjectReader, int]:
+    """See `RetrieveService.open_part10`; `reader` has the whole object."""
+    start = instance.layout.dataset_offset
+    try:
+        head = read_exactly(reader, start) if start <= _MAX_META else b""
+    except BaseException:
+        reader.close()
+        raise
+    if not names_syntax(head, instance.transfer_syntax_uid) and start <= _MAX_META:
+        head = file_meta(
+            instance.sop_class_uid, instance.uids.sop_instance_uid, instance.transfer_syntax_uid
+        )
+    else:
+        start = len(head)
+    return PrefixedReader(head, reader), len(head) + instance.location.length - start
 
 
 def _begun(pieces: Pieces) -> Pieces:
