@@ -52,6 +52,6 @@ class Pieces:
 
     def _spill(self) -> None:
         if self._writer is None:
-            self._writer = self._spool.open()
+            self._writer = self._spool.open_plain()
         self._writer.write(b"\n".join(self._held) + b"\n")
         self._held, self._held_bytes = [], 0

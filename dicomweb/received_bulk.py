@@ -86,7 +86,7 @@ class ReceivedBulk:
 
     def _spill(self, data: bytes | memoryview) -> None:
         if self._writer is None:
-            self._writer = self._spool.open()
+            self._writer = self._spool.open_plain()
             self._writer.write(self._held)
             self._held = bytearray()
         self._writer.write(data)

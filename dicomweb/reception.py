@@ -9,7 +9,7 @@ from typing import Self
 from dicomweb.media import DICOM, OCTET_STREAM, parse_media_type
 from dicomweb.store_window import Helpers, StoreWindow
 from dicomweb.stow_report import Failure, StowReport, failure_reason
-from vna.dicom.header import read_header
+from vna.dicom.header import read_held
 from vna.errors import InvalidInstance, OutOfSpace, Unavailable, VnaError
 from vna.model.identifiers import Origin
 from vna.services.store import Expected, StoreOutcome, StoreService
@@ -52,8 +52,7 @@ class Keeper:
 
     def keep(self, spooled: Spooled) -> None:
         """Store what came whole, soon. Raises TooManyFailures."""
-        with spooled.buffer() as buffer:
-            uid = _announced_uid(buffer[_META : _META + _MAX_META])
+        uid = _announced_uid(spooled.first(_META + _MAX_META)[_META:])
         self._note(self._window.add(uid, spooled))
 
     def fail(self, failure: Failure) -> None:
@@ -191,9 +190,8 @@ class Reception:
             writer.abort()
 
 
-def _announced_uid(meta: memoryview) -> str:
+def _announced_uid(head: bytes) -> str:
     """Media Storage SOP Instance UID (0002,0003); "" for a file that does not begin as most do."""
-    head = bytes(meta)
     at = head.find(_INSTANCE_UID)
     if at < 0:
         return ""
@@ -226,8 +224,7 @@ def failure_of(error: VnaError, spooled: Spooled | None = None) -> Failure:
     sop_class_uid = sop_instance_uid = ""
     if spooled is not None:
         try:
-            with spooled.buffer() as buffer:
-                header = read_header(buffer)
+            header = read_held(spooled)
             sop_class_uid, sop_instance_uid = header.sop_class_uid, header.uids.sop_instance_uid
         except VnaError:
             log.debug("the refused part names no instance")

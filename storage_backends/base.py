@@ -159,6 +159,21 @@ class SupportsAdopt(Protocol):
 
 
 @runtime_checkable
+class SupportsAdoptSealed(Protocol):
+    """A backend that can take over a finished file of sealed bytes, see encryption.files, as it lies there."""
+
+    def adopt_sealed(
+        self, key: str, path: Path, data_key: bytes, *, size: int, digest: Digest
+    ) -> ObjectInfo:
+        """Make the file at `path` the object `key`, whose header is written into the room that is left for it.
+
+        `size` and `digest` are of the plain bytes; the caller vouches for them, and that no other object has
+        `data_key`. Else as SupportsAdopt.adopt; a file that stays may have a header.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsPresign(Protocol):
     """A backend whose objects a client can fetch itself for a while, without credentials."""
 

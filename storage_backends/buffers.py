@@ -6,6 +6,8 @@ import contextlib
 import mmap
 from collections.abc import Iterator
 
+_FLAGS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # not shared with children that are forked later
+
 
 class Buffers:
     """Stretches of `size` bytes, each lent to one holder at a time; up to `idle` wait for their next use."""
@@ -20,7 +22,7 @@ class Buffers:
         try:
             memory = self._idle.pop()
         except IndexError:
-            memory = mmap.mmap(-1, self._size)
+            memory = mmap.mmap(-1, self._size, flags=_FLAGS)
         with memoryview(memory) as view:
             yield view
         if len(self._idle) < self._most:

@@ -15,6 +15,7 @@ from storage_backends.base import (
     ObjectReader,
     StorageBackend,
     SupportsAdopt,
+    SupportsAdoptSealed,
 )
 from storage_backends.wrapping import WrappedSpanReader, WrappingBackend
 
@@ -120,7 +121,22 @@ class _MeteredAdopter(MeteredBackend):
         return info
 
 
+class _MeteredSealedAdopter(MeteredBackend):
+    """The same around a backend that takes over sealed files."""
+
+    def adopt_sealed(
+        self, key: str, path: Path, data_key: bytes, *, size: int, digest: Digest
+    ) -> ObjectInfo:
+        """See SupportsAdoptSealed.adopt_sealed."""
+        inner = cast("SupportsAdoptSealed", self._inner)
+        with self._measure("adopt") as call:
+            info = inner.adopt_sealed(key, path, data_key, size=size, digest=digest)
+            call.moved = size
+        return info
+
+
 MeteredBackend.adopter = _MeteredAdopter
+MeteredBackend.sealed_adopter = _MeteredSealedAdopter
 
 
 class _MeteredReader(WrappedSpanReader):

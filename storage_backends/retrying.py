@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
@@ -17,6 +18,7 @@ from storage_backends.base import (
     ObjectReader,
     StorageBackend,
     SupportsAdopt,
+    SupportsAdoptSealed,
 )
 from storage_backends.digests import new_hasher
 from storage_backends.errors import BackendFull, ObjectExists, StorageError
@@ -109,6 +111,25 @@ class RetryingBackend(WrappingBackend):
             raise error
         self._sleep(self._base_delay * 2 ** (failures - 1) * random.uniform(0.5, 1.0))  # noqa: S311
 
+    def adopted(
+        self,
+        key: str,
+        path: Path,
+        announced: tuple[int, Digest],
+        take: Callable[[], ObjectInfo],
+    ) -> ObjectInfo:
+        """What `take` gives, which takes the file at `path` over, repeated as a `put` is; the file is gone then."""
+        attempts = count()
+
+        def take_what_is_there() -> ObjectInfo:
+            if next(attempts) and not path.exists():
+                raise ObjectExists(f"{self.name}: {key!r} was taken over by an earlier attempt")
+            return take()
+
+        info = self._write(key, *announced, take_what_is_there)
+        path.unlink(missing_ok=True)
+        return info
+
     def _write(
         self, key: str, size: int, digest: Digest, operation: Callable[[], ObjectInfo]
     ) -> ObjectInfo:
@@ -140,19 +161,25 @@ class _RetryingAdopter(RetryingBackend):
 
     def adopt(self, key: str, path: Path, *, size: int, digest: Digest) -> ObjectInfo:
         """See SupportsAdopt.adopt."""
-        inner, attempts = cast("SupportsAdopt", self._inner), count()
+        inner = cast("SupportsAdopt", self._inner)
+        take = partial(inner.adopt, key, path, size=size, digest=digest)
+        return self.adopted(key, path, (size, digest), take)
 
-        def take() -> ObjectInfo:
-            if next(attempts) and not path.exists():
-                raise ObjectExists(f"{self.name}: {key!r} was taken over by an earlier attempt")
-            return inner.adopt(key, path, size=size, digest=digest)
 
-        info = self._write(key, size, digest, take)
-        path.unlink(missing_ok=True)
-        return info
+class _RetryingSealedAdopter(RetryingBackend):
+    """The same around a backend that takes over sealed files."""
+
+    def adopt_sealed(
+        self, key: str, path: Path, data_key: bytes, *, size: int, digest: Digest
+    ) -> ObjectInfo:
+        """See SupportsAdoptSealed.adopt_sealed."""
+        inner = cast("SupportsAdoptSealed", self._inner)
+        take = partial(inner.adopt_sealed, key, path, data_key, size=size, digest=digest)
+        return self.adopted(key, path, (size, digest), take)
 
 
 RetryingBackend.adopter = _RetryingAdopter
+RetryingBackend.sealed_adopter = _RetryingSealedAdopter
 
 
 class _ResumingReader(WrappedSpanReader):

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from typing import ClassVar, Self, cast
 
-from storage_backends.base import FileSpan, ObjectReader, StorageBackend, SupportsAdopt, span_of
+from storage_backends.base import (
+    FileSpan,
+    ObjectReader,
+    StorageBackend,
+    SupportsAdopt,
+    SupportsAdoptSealed,
+    span_of,
+)
 
 
 class WrappingBackend:
-    """A backend around `inner`; a child says what its calls mean, and in `adopter` who it is around
-    a backend that takes over files.
+    """A backend around `inner`; a child says what its calls mean, and in `adopter` and `sealed_adopter` who it is
+    around a backend that takes over files, or sealed ones.
     """
 
     adopter: ClassVar[type[WrappingBackend] | None] = None
+    sealed_adopter: ClassVar[type[WrappingBackend] | None] = None
 
     def __new__(cls, inner: StorageBackend, *_arguments: object, **_options: object) -> Self:
         """A wrapper around a backend that can adopt can adopt, too; around another it can't."""
         if cls.adopter is not None and isinstance(inner, SupportsAdopt):
             return cast("Self", object.__new__(cls.adopter))
+        if cls.sealed_adopter is not None and isinstance(inner, SupportsAdoptSealed):
+            return cast("Self", object.__new__(cls.sealed_adopter))
         return object.__new__(cls)
 
     def __init__(self, inner: StorageBackend) -> None:

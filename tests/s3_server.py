@@ -42,6 +42,7 @@ class S3Server:
             "access_key": ACCESS_KEY,
             "secret_key": SECRET_KEY,
             "object_suffix": SUFFIX,
+            "checksum": "md5",
             "prefix": prefix,
         }
         return S3Options(**{**values, **others})  # type: ignore[arg-type]
@@ -58,6 +59,7 @@ def running_s3(folder: Path, port: int = 0, tls: Credentials | None = None) -> I
         "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}",
         "--config", folder / "none.conf",
         "--cache-dir", folder / "cache",
+        "--ignore-checksum",  # else it hashes each object twice more, the second time as it reads it back
         *(("--cert", tls.certificate, "--key", tls.key) if tls else ()),
     )  # fmt: skip
     with serving(command, port, folder / "rclone.log") as process:

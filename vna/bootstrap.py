@@ -9,7 +9,7 @@ from typing import Self
 
 from vna.audit import AuditLog
 from vna.bootstrap_database import database_of, prepare_data_dir
-from vna.bootstrap_storage import object_store_of
+from vna.bootstrap_storage import object_store_of, spool_seals
 from vna.bootstrap_upkeep import Parts, upkeep_of
 from vna.config import Config
 from vna.errors import ConfigError
@@ -111,7 +111,10 @@ def build(config: Config) -> Archive:
         objects = object_store_of(config.storage, data_dir)
         undo.callback(objects.close)
         spool = Spool(
-            _spool_directory(config), config.spool.memory_bytes, config.spool.process_memory_bytes
+            _spool_directory(config),
+            config.spool.memory_bytes,
+            config.spool.process_memory_bytes,
+            seals=spool_seals(config.storage),
         )
         undo.callback(spool.close)
         spool.sweep()

@@ -38,7 +38,23 @@ def object_store_of(storage: StorageConfig, data_dir: Path) -> ObjectStore:
         default_copies(storage)[0],
         needed=default_copies(storage),
         draining=[name for name, backend in configured.items() if backend.drain],
+        receiving=_receiving(storage),
     )
+
+
+def spool_seals(storage: StorageConfig) -> bool:
+    """Whether received objects wait sealed: wherever they may go first, they are encrypted."""
+    configured, default = all_backends(storage), default_copies(storage)
+    first = {default[0], *((rule.copies or default)[0] for rule in storage.rules.values())}
+    return all(configured[name].encryption != EncryptionConfig() for name in first)
+
+
+def _receiving(storage: StorageConfig) -> set[str]:
+    """The backends that get new objects, before the acknowledgement or later."""
+    places = [default_copies(storage), storage.later]
+    for rule in storage.rules.values():
+        places += [rule.copies, rule.later]
+    return set(itertools.chain(*places))
 
 
 def backends_of(storage: StorageConfig, data_dir: Path) -> Mapping[str, StorageBackend]:

@@ -215,6 +215,9 @@ def doctor(**options: object) -> None:
     config, _ = _load(options)
     with build(config) as archive:
         health = archive.health.check()
+        if archive.objects.has_several:
+            backends = archive.health.check_backends()
+            health |= {f"backend {name}": state for name, state in backends.items()}
         counts = dataclasses.asdict(archive.index.counts())
         counts |= {f"jobs {row.state} {row.name}": row.count for row in archive.jobs.counts()}
         counts["commitments not reported"] = len(archive.commitments.open())

@@ -12,10 +12,11 @@ from blake3 import blake3
 
 from storage_backends.base import Digest
 from storage_backends.digests import BLAKE3
-from storage_backends.direct import write_all
-from storage_backends.scratch import Scratch, ScratchFile
+from storage_backends.encryption.files import sealing_buffers
+from storage_backends.scratch import Scratch
 from vna.arenas import ArenaPool
 from vna.memory_budget import MemoryBudget
+from vna.spool_files import HiddenFile, PlainFile, SpoolFile
 from vna.spooled import CHUNK, InMemory, Span, Spooled, translated
 
 __all__ = ["Span", "Spool", "SpoolWriter", "Spooled"]
@@ -25,21 +26,38 @@ class Spool:
     """Makes writers. Its files lie under `directory`, each process's in a sub-directory of its own.
 
     `memory_bytes` bounds what one object may hold in memory, `process_memory_bytes` what all objects of the
-    process hold together: who comes when it is used up is written to a file from the start. Shared by threads and
-    forked children.
+    process hold together: who comes when it is used up is written to a file from the start. With `seals` nobody can
+    read from a file what is to be stored, and a backend that encrypts takes it over as it lies there. Shared by
+    threads and forked children.
     """
 
     def __init__(
-        self, directory: Path, memory_bytes: int, process_memory_bytes: int = 128 * 2**20
+        self,
+        directory: Path,
+        memory_bytes: int,
+        process_memory_bytes: int = 128 * 2**20,
+        *,
+        seals: bool = False,
     ) -> None:
         self.scratch = Scratch(directory)
         self.memory_bytes = memory_bytes
         self.budget = MemoryBudget(process_memory_bytes)
         self.arenas = ArenaPool(max(memory_bytes, CHUNK))
+        self._seals = seals
+        self._buffers = sealing_buffers()
 
     def open(self) -> SpoolWriter:
-        """A writer for one object. Raises Unavailable."""
-        return SpoolWriter(self)
+        """A writer for one object that is to be stored. Raises Unavailable."""
+        return SpoolWriter(self, seals=self._seals)
+
+    def open_plain(self) -> SpoolWriter:
+        """A writer for bytes that are only to be looked at, and in one piece. Raises Unavailable."""
+        return SpoolWriter(self, seals=False)
+
+    def new_file(self, *, seals: bool) -> SpoolFile:
+        """A file for one object. Raises OSError."""
+        file = self.scratch.create()
+        return HiddenFile(file, self._buffers) if seals else PlainFile(file)
 
     def sweep(self) -> int:
         """Remove what dead processes left; returns the number of files. Raises Unavailable."""
@@ -50,24 +68,25 @@ class Spool:
         """Let go of this process's sub-directory, and of memory that waits to be used again."""
         self.scratch.close()
         self.arenas.close()
+        self._buffers.clear()
 
 
 class SpoolWriter:
     """Takes the bytes of one object. As a context it aborts unless it was finished."""
 
     __slots__ = (
-        *("_allowed", "_arena", "_file", "_filled", "_granted", "_hasher", "_is_done", "_spool"),
-        *("_written", "size"),
+        *("_allowed", "_arena", "_file", "_filled", "_granted", "_hasher", "_is_done", "_seals"),
+        *("_spool", "size"),
     )
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, *, seals: bool) -> None:
         self.size = 0
-        self._spool = spool
+        self._spool, self._seals = spool, seals
         self._granted = self._allowed = 0
         self._arena = spool.arenas.take()
-        self._filled = self._written = 0  # bytes in the arena, bytes in the file
+        self._filled = 0  # bytes in the arena
         self._hasher = blake3()
-        self._file: ScratchFile | None = None
+        self._file: SpoolFile | None = None
         self._is_done = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -95,10 +114,10 @@ class SpoolWriter:
         if self._file is None:
             with memoryview(self._arena.memory) as whole, whole[: self.size] as view:
                 self._hasher.update(view)
-            held: InMemory | ScratchFile = InMemory(self._arena, self._release)
+            held: InMemory | SpoolFile = InMemory(self._arena, self._release)
         else:
             with self._aborting():
-                self._flush(self._filled)
+                self._flush(self._filled, is_last=True)
             self._spool.arenas.give(self._arena, CHUNK)
             held = self._file
         self._is_done = True
@@ -114,8 +133,8 @@ class SpoolWriter:
         self._release()
         if self._file is not None:
             with contextlib.suppress(OSError):
-                self._file.path.unlink()
-            os.close(self._file.fd)
+                self._file.scratch.path.unlink()
+            os.close(self._file.scratch.fd)
 
     def __enter__(self) -> Self:
         return self
@@ -144,29 +163,28 @@ class SpoolWriter:
                 self._begin_file()
             done = 0
             while done < len(view):
+                if self._filled == CHUNK:  # not before: the last bytes are told to be the last
+                    self._flush(CHUNK)
                 count = min(CHUNK - self._filled, len(view) - done)
                 end = self._filled + count
                 self._arena.memory[self._filled : end] = view[done : done + count]
                 self._filled, done = end, done + count
-                if end == CHUNK:
-                    self._flush(CHUNK)
             self.size += done
 
     def _begin_file(self) -> None:
         """From here on the arena holds one chunk: it leaves when it is full, and on a boundary of the file."""
-        self._file = self._spool.scratch.create()
-        self._flush(self._filled // CHUNK * CHUNK)
+        self._file = self._spool.new_file(seals=self._seals)
+        self._flush(max(0, self._filled - 1) // CHUNK * CHUNK)
         self._arena.shrink(CHUNK)
         self._release()
 
-    def _flush(self, length: int) -> None:
+    def _flush(self, length: int, *, is_last: bool = False) -> None:
         """Hash and write the first `length` bytes of the arena, chunk by chunk; what is behind moves to its start."""
-        memory, file = self._arena.memory, cast("ScratchFile", self._file)
+        memory, file = self._arena.memory, cast("SpoolFile", self._file)
         with memoryview(memory) as view:
             for start in range(0, length, CHUNK):
                 with view[start : min(start + CHUNK, length)] as chunk:
                     self._hasher.update(chunk)
-                    write_all(file.fd, chunk, self._written)
-                    self._written += len(chunk)
+                    file.append(chunk, is_last=is_last and start + CHUNK >= length)
         self._filled -= length
         memory.move(0, length, self._filled)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
-import mmap
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +15,11 @@ from blake3 import blake3
 
 from storage_backends.base import Digest
 from storage_backends.digests import BLAKE3
-from storage_backends.direct import read_at
-from storage_backends.scratch import ScratchFile
-from storage_backends.streams import FileStream, MemoryStream
+from storage_backends.errors import IntegrityError
+from storage_backends.streams import MemoryStream
 from vna.arenas import Arena, ArenaPool
 from vna.errors import OutOfSpace, Unavailable, VnaError
+from vna.spool_files import HiddenFile, Pieces, SpoolFile
 
 CHUNK = 2**20
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
@@ -40,30 +39,35 @@ class InMemory:
 class Spooled:
     """One received object: `size` bytes with their `digest`. Close it when it is stored or not.
 
-    It holds its file open: reading goes on when a backend has adopted `path`.
+    It holds its file open: reading goes on when a backend has adopted `path`, which is None for what lies in memory.
+    `data_key`: what the file is sealed under, b"" for one of the bytes as they came.
     """
 
     __slots__ = (
-        *("_arenas", "_fd", "_is_closed", "_lock", "_memory"),
-        *("digest", "path", "size"),
+        *("_arenas", "_file", "_is_closed", "_lock", "_memory"),
+        *("data_key", "digest", "path", "size"),
     )
 
     def __init__(
-        self, size: int, digest: Digest, held: InMemory | ScratchFile, arenas: ArenaPool
+        self, size: int, digest: Digest, held: InMemory | SpoolFile, arenas: ArenaPool
     ) -> None:
         self.size = size
         self.digest = digest
         self._arenas = arenas
         self._memory = held if isinstance(held, InMemory) else None
-        self.path = held.path if isinstance(held, ScratchFile) else None
-        self._fd = held.fd if isinstance(held, ScratchFile) else -1
+        self._file = None if isinstance(held, InMemory) else held
+        self.path = None if self._file is None else self._file.scratch.path
+        self.data_key = held.data_key if isinstance(held, HiddenFile) else b""
         self._is_closed = False
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def buffer(self) -> Iterator[memoryview]:
-        """All bytes without a copy: the memory itself, or the file mapped. Raises Unavailable."""
-        view = self._view() if self.path is None else self._mapped()
+        """All bytes in one piece: the memory itself, or the file mapped; what is sealed is written anew for it, once.
+
+        Raises OutOfSpace, Unavailable.
+        """
+        view = self._view() if self._file is None else self._mapped()
         try:
             yield view
         finally:
@@ -72,9 +76,20 @@ class Spooled:
 
     def open(self) -> BinaryIO:
         """A fresh stream from the start; several may be open at once, none may outlive `close`."""
-        if self.path is None:
+        if self._file is None:
             return cast("BinaryIO", MemoryStream(self._view(), vouched=self.digest))
-        return io.BufferedReader(FileStream(self._open_fd(), self.size), CHUNK)
+        return io.BufferedReader(self._open_file().stream(self.size), CHUNK)
+
+    def pieces(self) -> Pieces | None:
+        """The bytes slice by slice, where `buffer` has to write them anew; reading them raises Unavailable."""
+        return Pieces(self._read_into, self.size) if self.data_key else None
+
+    def first(self, count: int) -> bytes:
+        """The first `count` bytes, or as many as there are. Raises Unavailable."""
+        if self._file is None:
+            with self._view() as view:
+                return bytes(view[:count])
+        return Pieces(self._read_into, self.size)[:count]
 
     def digest_of(self, start: int, length: int) -> Digest:
         """The digest of one span, cut at the end of the object."""
@@ -86,7 +101,7 @@ class Spooled:
         Spans are cut at the end of the object. Raises Unavailable.
         """
         whole, size = (0, self.size), self.size
-        if self.path is None:
+        if self._file is None:
             with self._view() as view:
                 values = [
                     None if span == whole else blake3(view[span[0] : sum(span)]).hexdigest()
@@ -107,10 +122,10 @@ class Spooled:
         if memory is not None:
             self._arenas.give(memory.arena, self.size)
             memory.release()
-        if self.path is not None:
+        if self._file is not None:
             with contextlib.suppress(OSError):  # adopted, or left to the next sweep
-                self.path.unlink()
-            os.close(self._fd)
+                self._file.scratch.path.unlink()
+            os.close(self._file.scratch.fd)
 
     def __enter__(self) -> Self:
         return self
@@ -125,12 +140,16 @@ class Spooled:
 
     def _mapped(self) -> memoryview:
         with translated():
-            return memoryview(mmap.mmap(self._open_fd(), self.size, access=mmap.ACCESS_READ))
+            return self._open_file().mapped(self.size)
 
-    def _open_fd(self) -> int:
-        if self._is_closed:
+    def _open_file(self) -> SpoolFile:
+        if self._is_closed or self._file is None:
             raise ValueError("spooled object was closed")
-        return self._fd
+        return self._file
+
+    def _read_into(self, target: memoryview, position: int) -> int:
+        with translated():
+            return self._open_file().read_into(target, position)
 
     def _hashed(self, ends: Sequence[Span]) -> list[blake3]:
         """A hasher for each (start, end), fed by one pass over the file."""
@@ -149,9 +168,7 @@ class Spooled:
     def _read(self, arena: Arena, position: int) -> memoryview:
         length = min(CHUNK, self.size - position)
         target = memoryview(arena.memory)[:length]
-        with translated():
-            found = read_at(self._open_fd(), target, position)
-        if found != length:
+        if self._read_into(target, position) != length:
             raise Unavailable("spool: a file of the spool was cut short by somebody else")
         return target
 
@@ -172,6 +189,8 @@ def translated() -> Iterator[None]:
         yield
     except OSError as exc:
         raise translate(exc) from exc
+    except IntegrityError as exc:
+        raise Unavailable(f"spool: somebody has changed a file of the spool: {exc}") from exc
 
 
 def translate(error: OSError) -> VnaError:

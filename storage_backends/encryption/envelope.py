@@ -45,14 +45,29 @@ class Envelope:
 
     def nonce(self, number: int) -> bytes:
         """The nonce of chunk `number`, counted from 0."""
-        return number.to_bytes(_NONCE_BYTES - 1, "big") + bytes((number == self.chunks - 1,))
+        return chunk_nonce(number, is_last=number == self.chunks - 1)
 
 
-def seal_header(key: str, size: int, keys: Keyring) -> tuple[bytes, Envelope]:
-    """A header for a new object under `key` with a fresh data key, and what it tells. Raises BackendUnavailable."""
+def chunk_nonce(number: int, *, is_last: bool) -> bytes:
+    """The nonce of chunk `number`, counted from 0."""
+    return number.to_bytes(_NONCE_BYTES - 1, "big") + bytes((is_last,))
+
+
+def new_data_key() -> bytes:
+    """A data key for one object."""
+    return os.urandom(_DATA_KEY_BYTES)
+
+
+def seal_header(
+    key: str, size: int, keys: Keyring, data_key: bytes = b""
+) -> tuple[bytes, Envelope]:
+    """A header for a new object under `key`, and what it tells; with a fresh data key unless there is one.
+
+    Raises BackendUnavailable.
+    """
     name, key_encryption_key = keys.current()
     front = _FRONT.pack(_MAGIC, 1, _LOG_OF_CHUNK, size, name.encode("ascii"))
-    nonce, data_key = os.urandom(_NONCE_BYTES), os.urandom(_DATA_KEY_BYTES)
+    nonce, data_key = os.urandom(_NONCE_BYTES), data_key or new_data_key()
     wrapped = AESGCM(key_encryption_key).encrypt(nonce, data_key, front + key.encode("ascii"))
     header = (front + nonce + wrapped).ljust(HEADER_BYTES, b"\0")
     return header, Envelope(AESGCM(data_key), size)

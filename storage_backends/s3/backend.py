@@ -28,6 +28,8 @@ from storage_backends.errors import (
     ObjectNotFound,
 )
 from storage_backends.probing import probe_with_object
+from storage_backends.s3 import checksums
+from storage_backends.s3.checksums import Checksum
 from storage_backends.s3.client import Client
 from storage_backends.s3.conditions import KeyLocks, refuses_taken_names
 from storage_backends.s3.errors import translated
@@ -43,8 +45,8 @@ class S3Backend:
     """Objects of one bucket, below an optional prefix.
 
     A name that is taken is refused by the store itself where it knows conditional requests; elsewhere the driver
-    looks before it writes, unless the key was made at random. Bytes are covered by MD5 on their way and by the
-    caller's digest before. After BackendUnavailable from `put` the object may be there all the same: nobody
+    looks before it writes, unless the key was made at random. Bytes are covered by a checksum on their way and by
+    the caller's digest before. After BackendUnavailable from `put` the object may be there all the same: nobody
     knows what became of a request whose answer did not come.
     """
 
@@ -56,14 +58,15 @@ class S3Backend:
             max_workers=options.connections, thread_name_prefix=f"{name}-parts"
         )
         self._locks = KeyLocks()
-        self._condition_lock = threading.Lock()
+        self._trial_lock = threading.Lock()
+        self._known_checksum: Checksum | None = checksums.NAMES.get(options.checksum)
         self._is_conditional: bool | None = {"yes": True, "no": False}.get(options.conditional_put)
         self._is_closed = False
 
     def put(self, key: str, source: BinaryIO, *, size: int, digest: Digest) -> ObjectInfo:
         """See StorageBackend.put."""
         name = self._name(key)
-        only_new = self._knows_conditions()
+        only_new, checksum = self._knows_conditions(), self._checksum()
         part_bytes = part_bytes_for(size, self._options.part_bytes)
         with contextlib.ExitStack() as stack:
             if not only_new and not isinstance(key, FreshKey):
@@ -73,7 +76,7 @@ class S3Backend:
             if size <= part_bytes:
                 body = next(parts)
                 with translated(self.name, key, writes=True):
-                    self._client.put(name, body, only_new=only_new)
+                    self._client.put(name, body, only_new=only_new, checksum=checksum)
                 return ObjectInfo(key, size, time.time())
             upload = MultipartUpload(
                 self._client, self._senders, self._options.parallel_parts, only_new=only_new
@@ -198,12 +201,21 @@ class S3Backend:
 
     def _knows_conditions(self) -> bool:
         if self._is_conditional is None:
-            with self._condition_lock:
+            with self._trial_lock:
                 if self._is_conditional is None:
-                    probe = (
-                        f"{self._root()}probe-{secrets.token_hex(16)}{self._options.object_suffix}"
-                    )
                     self._is_conditional = refuses_taken_names(
-                        self._client, self.name, self._options.bucket, probe
+                        self._client, self.name, self._trial_name()
                     )
         return self._is_conditional
+
+    def _checksum(self) -> Checksum:
+        if self._known_checksum is None:
+            with self._trial_lock:
+                if self._known_checksum is None:
+                    self._known_checksum = checksums.proven_by(
+                        self._client, self.name, self._trial_name()
+                    )
+        return self._known_checksum
+
+    def _trial_name(self) -> str:
+        return f"{self._root()}probe-{secrets.token_hex(16)}{self._options.object_suffix}"

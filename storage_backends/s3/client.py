@@ -1,26 +1,27 @@
-"""The SDK's client with what the driver needs of single requests: checksums, conditions, plain connections."""
+"""The SDK's client with what the driver needs of single requests: checksums, conditions, connections of its own."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from xml.etree import ElementTree as ET
 
 import urllib3
 from minio import Minio
 from minio.credentials import Credentials
+from minio.signer import sign_v4_s3
 from minio.sse import Sse, SseCustomerKey, SseKMS, SseS3
 
 from storage_backends.errors import InvalidOptions
+from storage_backends.s3.checksums import Checksum, is_covered, md5
 from storage_backends.s3.credentials import provider_of
+from storage_backends.s3.errors import refusal
 from storage_backends.s3.options import S3Options
+from storage_backends.s3.sending import Body, SendingConnections
 
-Body = bytes | memoryview
-_MD5 = "Content-MD5"
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 _DEFAULT_REGION = "us-east-1"
 
@@ -28,12 +29,13 @@ _DEFAULT_REGION = "us-east-1"
 class Client(Minio):  # type: ignore[misc]
     """One bucket's requests. Raises what the SDK and urllib3 raise; the backend translates that.
 
-    A body is covered by its Content-MD5, which the store checks; the signature leaves it out, whether or not TLS is
+    A body is covered by a checksum that the store proves; the signature leaves it out, whether or not TLS is
     spoken, since hashing it twice would cost more than sending it.
     """
 
     def __init__(self, options: S3Options) -> None:
         self._pool = _pool_of(options)
+        self._sending = SendingConnections(options)
         super().__init__(
             options.host,
             secure=options.is_secure,
@@ -50,10 +52,14 @@ class Client(Minio):  # type: ignore[misc]
         self.customer_key = self._sse if isinstance(self._sse, SseCustomerKey) else None
         self._storage_class = options.storage_class
 
-    def put(self, name: str, body: Body, *, only_new: bool) -> None:
+    def put(self, name: str, body: Body, *, only_new: bool, checksum: Checksum = md5) -> None:
         """One object in one request; with `only_new` the store refuses a name that is taken (412)."""
-        headers = {**self._object_headers(), **_checked(body), **_condition(only_new)}
-        self._put_object(self._bucket, name, body, headers)
+        headers = {**self._object_headers(), **checksum(body), **_condition(only_new)}
+        self._send(name, body, headers)
+
+    def remove(self, name: str) -> None:
+        """Delete an object."""
+        self.remove_object(self._bucket, name)
 
     def begin(self, name: str) -> str:
         """Start a multipart upload; its id."""
@@ -61,10 +67,10 @@ class Client(Minio):  # type: ignore[misc]
 
     def put_part(self, name: str, upload: str, number: int, body: Body) -> str:
         """One part, counted from 1; its ETag."""
-        headers = _checked(body)
+        headers = md5(body)
         if self.customer_key is not None:
             headers.update(self.customer_key.headers())
-        return str(self._upload_part(self._bucket, name, body, headers, upload, number))
+        return self._send(name, body, headers, {"partNumber": str(number), "uploadId": upload})
 
     def finish(self, name: str, upload: str, etags: Sequence[str], *, only_new: bool) -> None:
         """Make the parts, in their order, one object.
@@ -77,7 +83,7 @@ class Client(Minio):  # type: ignore[misc]
             ET.SubElement(part, "PartNumber").text = str(number)
             ET.SubElement(part, "ETag").text = f'"{etag}"'
         body = ET.tostring(root)
-        headers = {"Content-Type": "application/xml", **_checked(body), **_condition(only_new)}
+        headers = {"Content-Type": "application/xml", **md5(body), **_condition(only_new)}
         if self.customer_key is not None:
             headers.update(self.customer_key.headers())
         self._execute(
@@ -96,6 +102,39 @@ class Client(Minio):  # type: ignore[misc]
     def close(self) -> None:
         """Close the connections that no reader holds."""
         self._pool.clear()
+        self._sending.close()
+
+    def _send(
+        self, name: str, body: Body, headers: dict[str, Any], query: dict[str, str] | None = None
+    ) -> str:
+        """The ETag of a PUT that the SDK signs and the driver sends.
+
+        A store always tells it: what says 200 without is something else on the way, or was cut.
+        """
+        credentials = self._provider.retrieve()
+        region = self._get_region(self._bucket)
+        url = self._base_url.build(
+            method="PUT",
+            region=region,
+            bucket_name=self._bucket,
+            object_name=name,
+            query_params=query,
+        )
+        headers, date = self._build_headers(url.netloc, headers, body, credentials)
+        signed = sign_v4_s3(
+            method="PUT",
+            url=url,
+            region=region,
+            headers=headers,
+            credentials=credentials,
+            content_sha256=_UNSIGNED,
+            date=date,
+        )
+        answer = self._sending.put(url, cast("dict[str, str]", signed), body)
+        etag = answer.headers.get("ETag", "").strip('"')
+        if answer.status != HTTPStatus.OK or not etag:
+            raise refusal(answer, url.path)
+        return etag
 
     def _object_headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/dicom"}
@@ -112,8 +151,8 @@ class Client(Minio):  # type: ignore[misc]
         body: Body | None = None,
         creds: Credentials | None = None,
     ) -> tuple[dict[str, Any], datetime]:
-        """As the SDK's, without hashing a body that has its MD5 already."""
-        if body is None or not headers or _MD5 not in headers:
+        """As the SDK's, without hashing a body that is covered already."""
+        if body is None or not headers or not is_covered(headers):
             return super()._build_headers(host, headers, body, creds)  # type: ignore[no-any-return]
         built, date = super()._build_headers(host, headers, None, creds)
         built["Content-Length"] = str(len(body))
@@ -160,11 +199,6 @@ def _sse_of(options: S3Options) -> Sse | None:
                 ) from exc
         case _:
             return None
-
-
-def _checked(body: Body) -> dict[str, str]:
-    digest = hashlib.md5(body, usedforsecurity=False).digest()
-    return {_MD5: base64.b64encode(digest).decode()}
 
 
 def _condition(only_new: bool) -> dict[str, str]:

@@ -15,7 +15,7 @@ from storage_backends.s3.errors import translated
 _UNKNOWN = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest", "MethodNotAllowed"})
 
 
-def refuses_taken_names(client: Client, backend: str, bucket: str, name: str) -> bool:
+def refuses_taken_names(client: Client, backend: str, name: str) -> bool:
     """Whether the store keeps to `If-None-Match: *`: some ignore it, some refuse it. `name` is written and removed.
 
     Raises StorageError.
@@ -25,7 +25,7 @@ def refuses_taken_names(client: Client, backend: str, bucket: str, name: str) ->
             return _is_refused(client, backend, name)
     finally:
         with contextlib.suppress(StorageError), translated(backend, name):
-            client.remove_object(bucket, name)
+            client.remove(name)
 
 
 def _is_refused(client: Client, backend: str, name: str) -> bool:

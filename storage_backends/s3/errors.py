@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from xml.etree import ElementTree as ET
 
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from urllib3.exceptions import HTTPError
@@ -18,11 +19,20 @@ from storage_backends.errors import (
     ObjectNotFound,
     StorageError,
 )
+from storage_backends.s3.sending import Answer
 
 _FULL = frozenset(
     {"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientStorage"}
 )
 _NOT_ALLOWED = frozenset({"AccessDenied", "AllAccessDisabled", "MethodNotAllowed"})
+_CODES: dict[int, str] = {
+    HTTPStatus.FORBIDDEN: "AccessDenied",
+    HTTPStatus.NOT_FOUND: "NoSuchKey",
+    HTTPStatus.METHOD_NOT_ALLOWED: "MethodNotAllowed",
+    HTTPStatus.CONFLICT: "ResourceConflict",
+    HTTPStatus.NOT_IMPLEMENTED: "NotImplemented",
+}
+"""What an answer without words means."""
 _REMEDIES = {
     "NoSuchBucket": "make the bucket, or correct the option 'bucket'",
     "AccessDenied": "check access_key and secret_key; they need GetObject, PutObject, DeleteObject and ListBucket",
@@ -45,7 +55,7 @@ def translated(name: str, what: str, *, writes: bool = False) -> Iterator[None]:
         yield
     except StorageError:
         raise
-    except (MinioException, HTTPError, OSError, ValueError) as exc:
+    except (MinioException, HTTPError, OSError, ValueError, ET.ParseError) as exc:
         found = storage_error(exc, name, what)
         code = exc.code if isinstance(exc, S3Error) else ""
         raise (BackendReadOnly(str(found)) if writes and code in _NOT_ALLOWED else found) from exc
@@ -56,7 +66,7 @@ def storage_error(error: Exception, name: str, what: str) -> StorageError:
     where = f"{name}: {what!r}"
     match error:
         case S3Error():
-            return _of_code(error.code or "", error.message or "", _status(error), where)
+            return _of_code(error.code or "", error.message or "", status_of(error), where)
         case ServerError():
             return _of_code("", str(error), error.status_code, where)
         case InvalidResponseError():
@@ -81,5 +91,18 @@ def _of_code(code: str, message: str, status: int, where: str) -> StorageError:
     return BackendUnavailable(f"{told}; {remedy}" if remedy else told)
 
 
-def _status(error: S3Error) -> int:
+def refusal(answer: Answer, resource: str) -> MinioException:
+    """What the SDK would raise for such an answer to a PUT."""
+    try:
+        return S3Error.fromxml(answer)
+    except (ET.ParseError, ValueError):
+        code = _CODES.get(answer.status)
+        if code is None:
+            said = answer.data[:200].decode(errors="replace")
+            return ServerError(f"HTTP status {answer.status} {said}".rstrip(), answer.status)
+        return S3Error(answer, code, f"HTTP status {answer.status}", resource, None, None)
+
+
+def status_of(error: S3Error) -> int:
+    """The HTTP status that it came with."""
     return int(getattr(error.response, "status", 0) or 0)

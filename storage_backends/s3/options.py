@@ -50,6 +50,7 @@ class S3Options:
     sse_key_file: str = ""
     storage_class: str = ""
     conditional_put: str = "auto"
+    checksum: str = "auto"
     object_suffix: str = ""
     part_bytes: int = 16 * _MIB
     parallel_parts: int = 2
@@ -72,6 +73,7 @@ class S3Options:
             _refuse("object_suffix", self.object_suffix, "at most 16 characters, for example '!'")
         _one_of("addressing", self.addressing, ("auto", "path", "virtual"))
         _one_of("conditional_put", self.conditional_put, ("auto", "yes", "no"))
+        _one_of("checksum", self.checksum, ("auto", "md5", "crc32"))
         _one_of("sse", self.sse, ("none", "s3", "kms", "customer"))
         if self.part_bytes < _MIN_PART:
             _refuse("part_size", str(self.part_bytes), "at least 5 MiB, as S3 wants it")

@@ -11,8 +11,9 @@ from typing import BinaryIO
 from storage_backends.base import Digest
 from storage_backends.digests import Hasher, check_digest, new_hasher
 from storage_backends.errors import StorageError
-from storage_backends.s3.client import Body, Client
+from storage_backends.s3.client import Client
 from storage_backends.s3.errors import translated
+from storage_backends.s3.sending import Body
 from storage_backends.streams import in_memory, read_announced, shows_memory
 
 _MIB = 2**20

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import secrets
 import socket
 import struct
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,7 +40,10 @@ class Fault:
 
 @dataclass(slots=True)
 class Proxy:
-    """One that runs; `faults` are used up one by one by the requests that they fit, `lasting` never is."""
+    """One that runs; `faults` are used up one by one by the requests that they fit, `lasting` never is.
+
+    `crc32`: whether such a checksum is "ignored", as the server behind does, "proven", or "refused", right or not.
+    """
 
     server: S3Server
     port: int
@@ -46,6 +51,7 @@ class Proxy:
     lasting: Fault | None = None
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     knows_conditions: bool = False
+    crc32: str = "ignored"
     lock: threading.Lock = field(default_factory=threading.Lock)
     writing: threading.Lock = field(default_factory=threading.Lock)
     let_go: threading.Event = field(default_factory=threading.Event)
@@ -84,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with self.proxy.lock:
             self.proxy.seen.append((self.command, self.path, dict(self.headers)))
-        fault = self.proxy.take(self.command, self.path)
+        fault = self.proxy.take(self.command, self.path) or self._mistrust(body)
         if fault is None and self.proxy.knows_conditions and "If-None-Match" in self.headers:
             with self.proxy.writing:
                 if self._forward("HEAD", b"", signed=False)[0] == 200:
@@ -98,6 +104,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._spoil(fault, body)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815
+
+    def _mistrust(self, body: bytes) -> Fault | None:
+        told = self.headers.get("x-amz-checksum-crc32")
+        if told is None or self.proxy.crc32 == "ignored":
+            return None
+        if self.proxy.crc32 == "refused":
+            return Fault(status=501, code="NotImplemented")
+        found = base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+        return None if told == found else Fault(status=400, code="XAmzContentChecksumMismatch")
 
     def _spoil(self, fault: Fault, body: bytes) -> None:
         match fault.kind:

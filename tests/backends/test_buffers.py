@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import BinaryIO, cast
 
 import pytest
@@ -33,6 +34,20 @@ def test_a_buffer_whose_holder_failed_is_not_lent_again() -> None:
         raise RuntimeError
     with buffers.lend() as next_one:
         assert bytes(next_one[:4]) == bytes(4)
+
+
+def test_a_forked_child_has_memory_of_its_own() -> None:
+    buffers = Buffers(4096, 8)
+    with buffers.lend() as memory:
+        memory[:4] = b"ours"
+    child = os.fork()
+    if not child:
+        with buffers.lend() as memory:
+            memory[:4] = b"mine"
+        os._exit(0)
+    os.waitpid(child, 0)
+    with buffers.lend() as memory:
+        assert bytes(memory[:4]) == b"ours"
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 5000])

@@ -36,6 +36,7 @@ _PASSING = (
     Fault(status=503, code="SlowDown"),
     Fault(status=503, code=""),
     Fault(status=429, code="TooManyRequests"),
+    Fault(status=502, code="<html>"),
     Fault(status=400, code="RequestTimeout"),
     Fault(status=400, code="BadDigest"),
     Fault(status=403, code="ExpiredToken"),

@@ -16,7 +16,7 @@ from storage_backends.errors import (
     ObjectExists,
     ObjectNotFound,
 )
-from storage_backends.s3 import S3Backend, client
+from storage_backends.s3 import S3Backend, checksums
 from storage_backends.testing import BackendContract, put, read, sample
 from tests.backends.s3_proxy import Proxy, driver_through
 from tests.certificates import authority
@@ -56,9 +56,8 @@ def test_bytes_that_change_on_the_way_are_refused_by_the_store(
     s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver = S3Backend(s3_server.options("md5"))
-    other = client._checked(b"other")
     with monkeypatch.context() as patch:
-        patch.setattr(client, "_checked", lambda body: other)
+        patch.setattr(driver, "_known_checksum", lambda _: checksums.md5(b"other"))
         with pytest.raises(BackendUnavailable, match="BadDigest"):
             put(driver, "changed", b"data")
     with pytest.raises(ObjectNotFound):
@@ -72,6 +71,7 @@ def test_connections_are_used_again(proxy: Proxy, driver: S3Backend) -> None:
         read(driver, f"reuse/{number}")
     pool = driver._client._pool.connection_from_url(proxy.endpoint)
     assert pool.num_connections == 1
+    assert [len(some) for some in driver._client._sending._waiting.values()] == [1]
 
 
 def test_a_presigned_url_needs_no_credentials(s3_server: S3Server) -> None:
@@ -180,6 +180,8 @@ def test_nobody_asks_whether_a_key_made_at_random_is_taken(proxy: Proxy, size: i
         ({"sse": "customer"}, "sse_key_file"),
         ({"part_bytes": 2**20}, "part_size"),
         ({"ca_file": "/no/such/file"}, "ca_file"),
+        ({"ca_file": __file__, "endpoint": "https://s3.example.org"}, "in PEM"),
+        ({"checksum": "sha256"}, "checksum"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_by_name(
@@ -199,9 +201,11 @@ def test_tls_with_a_ca_of_ones_own(tmp_path: Path) -> None:
         assert read(driver, "object") == _LARGE
         driver.close()
         for stranger in (str(tmp_path / "other.pem"), ""):
-            driver = S3Backend(server.options(ca_file=stranger))
+            driver = S3Backend(server.options(ca_file=stranger, conditional_put="yes"))
             with pytest.raises(BackendUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
                 read(driver, "object")
+            with pytest.raises(BackendUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+                put(driver, "another", b"data")
             driver.close()
 
 

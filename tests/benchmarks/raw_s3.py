@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
@@ -24,18 +25,24 @@ _loads = itertools.count(1)
 
 def put_rate(server: S3Server, body: bytes, clients: int, count: int) -> float:
     """Objects of `body` a second that the server takes on so many connections. Raises RuntimeError."""
-    load, each = next(_loads), count // clients
-    puts = _Puts(server, body)
+    return signed_puts(server, body, clients, count)()
+
+
+def signed_puts(server: S3Server, body: bytes, clients: int, count: int) -> Callable[[], float]:
+    """The same, ready to be sent: the requests are signed, and the folder is there that all objects go to."""
+    puts, load, each = _Puts(server, body), next(_loads), count // clients
     heads = [
-        [puts.head(f"raw/{load}/{client}/{number}") for number in range(each)]
+        [puts.head(f"raw/{load}/{client}-{number}") for number in range(each)]
         for client in range(clients)
     ]
+    with RawHttp((LOOPBACK, server.port)) as connection:
+        raw_http.expect(connection.ask(puts.head(f"raw/{load}/first") + body), (200,))
 
     def ask(connection: RawHttp, client: int, number: int) -> None:
         connection.send(heads[client][number])
         raw_http.expect(connection.ask(body), (200,))
 
-    return raw_http.rate((LOOPBACK, server.port), clients, each, ask)
+    return lambda: raw_http.rate((LOOPBACK, server.port), clients, each, ask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +51,21 @@ class _Puts:
 
     server: S3Server
     body: bytes
+    md5: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        md5 = hashlib.md5(self.body, usedforsecurity=False).digest()
+        object.__setattr__(self, "md5", base64.b64encode(md5).decode())
 
     def head(self, key: str) -> bytes:
         """All of a PUT but its body, with the MD5 that the archive sends, too."""
         url = urlsplit(f"{self.server.endpoint}/{BUCKET}/{quote(key + SUFFIX)}")
         now = datetime.now(UTC)
-        md5 = hashlib.md5(self.body, usedforsecurity=False).digest()
         headers = {
             "Host": url.netloc,
             "Content-Length": str(len(self.body)),
             "Content-Type": "application/dicom",
-            "Content-MD5": base64.b64encode(md5).decode(),
+            "Content-MD5": self.md5,
             "x-amz-content-sha256": _UNSIGNED,
             "x-amz-date": f"{now:%Y%m%dT%H%M%SZ}",
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,23 @@ modality = ["CT"]
 min_bytes = 100000
 copies = ["near", "far"]
 """
+
+
+AWAY = """
+[storage.backends.away]
+driver = "s3"
+options = { endpoint = "http://127.0.0.1:1", bucket = "images", access_key = "a", secret_key = "s" }
+"""
+
+
+def doctor(archive: ArchiveProcess, config: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "vna.cli", "doctor", "--data-dir", str(archive.data_dir)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "VNA_CONFIG": str(config)},
+    )
 
 
 @pytest.fixture
@@ -88,12 +106,15 @@ def test_from_the_first_copy_to_the_healed_object(archive: ArchiveProcess, tmp_p
     for number in (1, 2):
         archive.await_line(f"sop_instance_uid={STUDY}.1.{number} from=far")
     assert {path.read_bytes() for path in objects(near)} == {precious, small}
-    told = subprocess.run(
-        [sys.executable, "-m", "vna.cli", "doctor", "--data-dir", str(archive.data_dir)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "VNA_CONFIG": str(tmp_path / "vna.toml")},
-    )
+    told = doctor(archive, tmp_path / "vna.toml")
     assert told.returncode == 0, told.stderr
     assert "copies due" not in told.stdout
+    assert {"backend near ok", "backend far ok"} <= set(told.stdout.splitlines())
+    config = (tmp_path / "vna.toml").read_text().replace('later = ["far"]', 'later = ["away"]')
+    (tmp_path / "away.toml").write_text(config + AWAY)
+    told = doctor(archive, tmp_path / "away.toml")
+    assert told.returncode == 1, "copies will not come about"
+    assert "storage    ok" in told.stdout
+    assert re.search(
+        "^backend away the storage does not answer: .*refused", told.stdout, re.MULTILINE
+    )

@@ -88,6 +88,11 @@ def test_what_is_stored_comes_back_and_lies_there_encrypted(tmp_path: Path) -> N
         frame = f"{archive.root}/studies/{STUDY}/series/{STUDY}.1/instances/{STUDY}.1.3/frames/1"
         answer = requests.get(frame, headers={"Accept": "application/octet-stream"}, timeout=60)
         assert answer.content == files[3][-64 * 64 * 2 :]
+        told = requests.get(f"http://127.0.0.1:{archive.http_port}/metrics", timeout=60).text
+        adopted = 'vna_storage_seconds_count{backend="s3",operation="adopt"} 1.0'
+        assert adopted in told, (
+            "what is too large for memory waits sealed, and goes as it lies there"
+        )
 
 
 def test_a_store_that_is_away_refuses_and_comes_back(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from storage_backends.base import StorageBackend
+from storage_backends.encryption import EncryptedBackend
 from storage_backends.filesystem import FilesystemBackend
 from tests.backends.conftest import s3_server
 from tests.services.two_stores import open_stores, pair, stores
@@ -77,7 +78,9 @@ class Bench:
 
 
 def make_bench(database: Database, backend: StorageBackend, spool_directory: Path) -> Bench:
-    """Services over this database and store; objects above 64 KiB go through spool files."""
+    """Services over this database and store; objects above 64 KiB go through spool files, sealed for one that
+    encrypts.
+    """
     return make_bench_over(
         database, {backend.name: backend}, StorageConfig(backend.name), spool_directory
     )
@@ -98,7 +101,8 @@ def make_bench_over(
         needed=first,
         draining=[name for name, item in storage.backends.items() if item.drain],
     )
-    spool = Spool(spool_directory, 64 * 1024)
+    seals = isinstance(backends[first[0]], EncryptedBackend)
+    spool = Spool(spool_directory, 64 * 1024, seals=seals)
     retrieve, placement = RetrieveService(index, objects, audit), Placement(storage)
     store = StoreService(index, objects, spool, audit, placement=placement)
     replication = ReplicationService(index.replicas, objects)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from storage_backends.base import Digest, ObjectInfo, ObjectReader, SupportsAdopt
+from storage_backends.base import (
+    Digest,
+    ObjectInfo,
+    ObjectReader,
+    SupportsAdopt,
+    SupportsAdoptSealed,
+)
 from storage_backends.errors import (
     BackendFull,
     BackendReadOnly,
@@ -97,6 +104,15 @@ class FaultyBackend(WrappingBackend):
             source.read(size // 2)
         raise fault.raised()
 
+    def adopted(self, adopt: Callable[[], ObjectInfo]) -> ObjectInfo:
+        """What `adopt` gives, unless a fault of `put` is due."""
+        fault = self.due("put")
+        if fault is None or fault.moment == "after":
+            info = adopt()
+        if fault is not None:
+            raise fault.raised()
+        return info
+
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> ObjectReader:
         """As the inner backend's, unless a fault is due."""
         fault = self.due("open")
@@ -126,16 +142,23 @@ class _FaultyAdopter(FaultyBackend):
 
     def adopt(self, key: str, path: Path, *, size: int, digest: Digest) -> ObjectInfo:
         """As the inner backend's, unless a fault of `put` is due."""
-        fault = self.due("put")
         inner = cast("SupportsAdopt", self._inner)
-        if fault is None or fault.moment == "after":
-            info = inner.adopt(key, path, size=size, digest=digest)
-        if fault is not None:
-            raise fault.raised()
-        return info
+        return self.adopted(partial(inner.adopt, key, path, size=size, digest=digest))
+
+
+class _FaultySealedAdopter(FaultyBackend):
+    """The same around a backend that takes over sealed files."""
+
+    def adopt_sealed(
+        self, key: str, path: Path, data_key: bytes, *, size: int, digest: Digest
+    ) -> ObjectInfo:
+        """As the inner backend's, unless a fault of `put` is due."""
+        adopt = cast("SupportsAdoptSealed", self._inner).adopt_sealed
+        return self.adopted(partial(adopt, key, path, data_key, size=size, digest=digest))
 
 
 FaultyBackend.adopter = _FaultyAdopter
+FaultyBackend.sealed_adopter = _FaultySealedAdopter
 
 
 class _FaultyReader(WrappedReader):

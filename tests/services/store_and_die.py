@@ -16,9 +16,10 @@ from storage_backends.s3.client import Client
 from tests import samples
 from tests.services.conftest import make_bench
 from tests.services.dying import Patch, die_at
-from tests.services.places import PART_BYTES, backend_at
+from tests.services.places import FILESYSTEM, PART_BYTES, SEALED, backend_at
 from vna.index import prepared
 from vna.index.database import Database
+from vna.spool import SpoolWriter
 
 IN_PARTS = "s3, in parts"
 _INDEX: dict[str, tuple[Patch, bool]] = {
@@ -48,7 +49,12 @@ _IN_PARTS: dict[str, tuple[Patch, bool]] = {
     "the statement is on its way, the object kept": ((prepared, "_flush"), True),
     **{step: at for step, at in _INDEX.items() if "commit" in step},
 }
-STEPS = {"filesystem": _FILESYSTEM, "s3": _S3, IN_PARTS: _IN_PARTS}
+_SEALED: dict[str, tuple[Patch, bool]] = {
+    "the file of the spool is sealed": ((SpoolWriter, "finish"), True),
+    "its header is written": ((FilesystemBackend, "adopt"), False),
+    "the sealed file has its name": ((filesystem, "rename_without_replacing"), True),
+}
+STEPS = {FILESYSTEM: _FILESYSTEM, SEALED: _SEALED, "s3": _S3, IN_PARTS: _IN_PARTS}
 """By the road that an object goes: what has just happened -> the function at which the process dies, and whether
 after it or before.
 """
@@ -72,5 +78,5 @@ def main(url: str, directory: Path, words: Sequence[str], count: int) -> None:
         if is_last:
             patch, is_after = STEPS[road][step]
             die_at(patch, is_after=is_after)
-        data = instance(number, is_large=is_last and road == IN_PARTS)
+        data = instance(number, is_large=is_last and road in {SEALED, IN_PARTS})
         os.write(1, f"{bench.keep(data).uids.sop_instance_uid}\n".encode())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import cast
 
 import pytest
 
+from storage_backends.base import ObjectInfo
+from storage_backends.errors import BackendReadOnly, BackendUnavailable
 from storage_backends.memory import MemoryBackend
 from vna.errors import Unavailable
 from vna.index.database import Database
@@ -53,3 +56,35 @@ def test_a_reason_is_given(tmp_path_factory: pytest.TempPathFactory) -> None:
     gone = Database(f"postgresql://nobody@/none?host={folder}", pool_size=1, connect_timeout=0.2)
     assert "no connection to the database" in service(gone, patience=60).check()["database"]
     gone.close()
+
+
+class Gone(MemoryBackend):
+    """Can be read, if at all."""
+
+    def __init__(self, *, is_readable: bool) -> None:
+        super().__init__()
+        self.is_readable = is_readable
+
+    def probe(self) -> None:
+        raise BackendReadOnly("gone: no writes")
+
+    def scan(self, prefix: str = "", *, after: str = "") -> Iterator[ObjectInfo]:
+        if not self.is_readable:
+            raise BackendUnavailable("gone: no reads")
+        return super().scan(prefix, after=after)
+
+
+def test_each_backend_is_asked_for_what_it_is_there_for(database: Database) -> None:
+    backends = {
+        "near": MemoryBackend(),
+        "later": Gone(is_readable=True),
+        "old": Gone(is_readable=True),
+        "drained": Gone(is_readable=False),
+    }
+    objects = ObjectStore(backends, "near", draining=["drained"], receiving=["near", "later"])
+    health = HealthService(database, objects, patience=60)
+    assert health.check() == {"database": "ok", "storage": "ok"}, "instances can be stored"
+    found = health.check_backends()
+    assert (found["near"], found["old"]) == ("ok", "ok")
+    assert "no writes" in found["later"]
+    assert "no reads" in found["drained"]

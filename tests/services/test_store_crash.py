@@ -11,7 +11,7 @@ from tests.s3_server import S3Server
 from tests.services import store_and_die
 from tests.services.conftest import ORIGIN, Bench, make_bench
 from tests.services.killed import killed
-from tests.services.places import FILESYSTEM, backend_at, place_of
+from tests.services.places import FILESYSTEM, SEALED, backend_at, place_of
 from tests.services.store_and_die import IN_PARTS, STEPS, instance
 from vna.index.database import Database
 from vna.model.identifiers import Selection
@@ -24,8 +24,11 @@ LAST = BEFORE + 1
 VISIBLE_AFTER = {"the commit is confirmed"}
 PERHAPS_VISIBLE_AFTER = {"the commit is asked for"}
 MATRIX = [(road, step) for road, steps in STEPS.items() for step in steps]
-TELLING = {"the request was answered", "the commit is asked for", "all parts are there"}
-"""Steps on the roads to a bucket that are tried in the short form."""
+TELLING = {
+    *("the request was answered", "the commit is asked for", "all parts are there"),
+    "its header is written",
+}
+"""Steps on the other roads than to the file system that are tried in the short form."""
 
 
 def visible(bench: Bench) -> dict[str, bytes]:
@@ -68,12 +71,16 @@ def test_a_store_killed_at_any_step(
     s3_server: S3Server,
 ) -> None:
     place = place_of(road, s3_server)
+    is_large = road in {SEALED, IN_PARTS}
     datas = {
-        f"1.2.{number}": instance(number, is_large=number == LAST and road == IN_PARTS)
+        f"1.2.{number}": instance(number, is_large=number == LAST and is_large)
         for number in range(1, LAST + 1)
     }
     acknowledged = killed(store_and_die.main, database_url, tmp_path, (place, road, step), BEFORE)
     assert acknowledged == ["1.2.1", "1.2.2"]
+    if road == SEALED:
+        left = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert not any(bytes(range(256)) in path.read_bytes() for path in left)
     backend = backend_at(place, tmp_path)
     bench = make_bench(database, backend, tmp_path / "spool")
     found = visible(bench)

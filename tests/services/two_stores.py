@@ -20,7 +20,7 @@ from storage_backends.streams import read_exactly
 from tests.backends.test_encrypted_contract import keyring
 from tests.s3_server import S3Server
 from tests.services.faulty import ALWAYS, Fault, FaultyBackend
-from vna.config_storage import BackendConfig, RuleConfig, StorageConfig
+from vna.config_storage import BackendConfig, RuleConfig, StorageConfig, default_copies
 from vna.index.audit import PostgresAuditLog
 from vna.index.database import Database
 from vna.index.instances import InstanceIndex
@@ -142,13 +142,18 @@ def two_stores(
     faulty = {name: FaultyBackend(backend) for name, backend in backends.items()}
     index, audit = InstanceIndex(database), PostgresAuditLog(database)
     objects = ObjectStore(faulty, config.backend)
+    seals = isinstance(backends[default_copies(config)[0]], EncryptedBackend)
     yield TwoStores(
         backends=faulty,
         database=database,
         objects=objects,
         index=index,
         store=StoreService(
-            index, objects, Spool(spool, 64 * 1024), audit, placement=Placement(config)
+            index,
+            objects,
+            Spool(spool, 64 * 1024, seals=seals),
+            audit,
+            placement=Placement(config),
         ),
         retrieve=RetrieveService(index, objects, audit),
         replication=ReplicationService(index.replicas, objects),

@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from storage_backends.base import SupportsAdopt
-from vna.bootstrap_storage import backends_of, object_store_of
+from vna.bootstrap_storage import backends_of, object_store_of, spool_seals
 from vna.cli import main
 from vna.config import Config, load_config
 from vna.config_storage import all_backends, default_copies
-from vna.errors import ConfigError
+from vna.errors import ConfigError, Unavailable
 from vna.model.instances import Location
 
 TWO = """
@@ -92,6 +92,53 @@ def test_the_same_driver_twice_makes_two_backends(tmp_path: Path) -> None:
     assert not isinstance(backends["far"], SupportsAdopt), "what is encrypted is no renamed file"
     for backend in backends.values():
         backend.close()
+
+
+KEYS = '[storage.encryption]\nkey_file = "keys"\n'
+RULES = """
+[storage.rules.one]
+modality = ["CT"]
+later = ["near"]
+[storage.rules.two]
+modality = ["MR"]
+copies = ["{}"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "seals"),
+    [
+        ("", False),
+        (KEYS, True),
+        (TWO, False),
+        (TWO.replace('["near", "far"]', '["far", "near"]'), True),
+        (TWO.replace('["near", "far"]', '["far"]') + RULES.format("far"), True),
+        (TWO.replace('["near", "far"]', '["far"]') + RULES.format("near"), False),
+    ],
+)
+def test_the_spool_seals_for_who_encrypts_whatever_comes(
+    tmp_path: Path, text: str, seals: bool
+) -> None:
+    assert spool_seals(load(tmp_path, text).storage) is seals
+
+
+def test_who_gets_new_objects_has_to_take_them(tmp_path: Path) -> None:
+    text = (
+        TWO.replace('["near", "far"]', '["far"]')
+        + RULES.format("far")
+        + '[storage.backends.old]\ndriver = "filesystem"\n'
+    )
+    storage = load(tmp_path, text + 'options = {root = "old"}\n').storage
+    (tmp_path / "keys").write_text("k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")
+    objects = object_store_of(storage, tmp_path)
+    for folder in ("near", "far", "old"):
+        (tmp_path / folder).rename(tmp_path / f"{folder} is gone")
+        (tmp_path / folder).write_text("in the way")
+    for name in ("near", "far"):
+        with pytest.raises(Unavailable):
+            objects.probe_one(name)
+    objects.probe_one("old")
+    objects.close()
 
 
 def test_a_drained_backend_is_read_and_gets_nothing_new(tmp_path: Path) -> None:

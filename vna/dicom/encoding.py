@@ -5,10 +5,19 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from mmap import mmap
+from typing import Protocol
 
 from vna.dicom.vrs import CODES
 
 Buffer = bytes | bytearray | memoryview | mmap
+
+
+class Sliceable(Protocol):
+    """A buffer, or what else can be had slice by slice."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, span: slice, /) -> Buffer: ...
+
 
 UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD

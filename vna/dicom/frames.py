@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from vna.dicom.encoding import ITEM, SEQUENCE_END, Buffer
+from vna.dicom.encoding import ITEM, SEQUENCE_END, Sliceable
 from vna.model.frames import EncapsulatedFrames, FrameTable, NativeFrames
 
 MAX_FRAGMENTS = 4_000_000
 MAX_FRAMES = 4_000_000
-_ITEM_HEADER = struct.Struct("<HHI").unpack_from
+_ITEM_HEADER = struct.Struct("<HHI").unpack
 _STARTS = (
     b"\xff\xd8\xff",  # JPEG, JPEG-LS
     b"\xff\x4f\xff\x51",  # JPEG 2000 and HTJ2K code streams
@@ -116,7 +116,7 @@ def _native_frames(
 
 
 def encapsulated_pixels(
-    buffer: Buffer,
+    buffer: Sliceable,
     offset: int,
     number_of_frames: int,
     *,
@@ -142,13 +142,13 @@ def encapsulated_pixels(
     return Pixels(end - offset, fragments.tail_offset, frames, (*fragments.warnings, *notes))
 
 
-def _walk(buffer: Buffer, offset: int) -> _Fragments:
+def _walk(buffer: Sliceable, offset: int) -> _Fragments:
     size, position = len(buffer), offset
     starts = array("Q")
     warnings: list[str] = []
     end = tail = offset
     while position + 8 <= size:
-        group, number, length = _ITEM_HEADER(buffer, position)
+        group, number, length = _ITEM_HEADER(buffer[position : position + 8])
         tag = group << 16 | number
         if tag == SEQUENCE_END:
             tail = position + 8
@@ -173,28 +173,28 @@ def _walk(buffer: Buffer, offset: int) -> _Fragments:
     return _Fragments(starts[1:], end, table, tail, list(dict.fromkeys(warnings)))
 
 
-def _after_odd_fragment(buffer: Buffer, position: int, size: int) -> int:
+def _after_odd_fragment(buffer: Sliceable, position: int, size: int) -> int:
     """Where the next item begins when padding was not counted, or counted but not written; -1:
     nowhere near.
     """
     for near in (position + 1, position - 1):
         if 0 <= near <= size - 8:
-            group, number, _ = _ITEM_HEADER(buffer, near)
+            group, number, _ = _ITEM_HEADER(buffer[near : near + 8])
             if group << 16 | number in {ITEM, SEQUENCE_END}:
                 return near
     return -1
 
 
-def _table_bytes(buffer: Buffer, starts: Sequence[int], size: int) -> bytes:
+def _table_bytes(buffer: Sliceable, starts: Sequence[int], size: int) -> bytes:
     if not starts:
         return b""
     first = starts[0]
-    length = _ITEM_HEADER(buffer, first)[2]
+    length = _ITEM_HEADER(buffer[first : first + 8])[2]
     return bytes(buffer[first + 8 : min(first + 8 + min(length, 4 * MAX_FRAMES), size)])
 
 
 def _first_fragments(
-    buffer: Buffer,
+    buffer: Sliceable,
     fragments: _Fragments,
     declared: int,
     extended: tuple[bytes, bytes] | None,
@@ -237,7 +237,7 @@ def _by_table(offsets: array[int], fragments: _Fragments, declared: int) -> list
 
 
 def _by_marks(
-    buffer: Buffer, starts: Sequence[int], declared: int, notes: list[str]
+    buffer: Sliceable, starts: Sequence[int], declared: int, notes: list[str]
 ) -> tuple[list[int], list[str]]:
     marked = [s for s in starts if bytes(buffer[s + 8 : s + 16]).startswith(_STARTS)]
     if marked and marked[0] != starts[0]:

@@ -4,23 +4,22 @@ PS3.5).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from vna.dicom.attribute_reader import AttributeReader
 from vna.dicom.elements import Scanner
-from vna.dicom.encoding import UNDEFINED_LENGTH, Buffer, Encoding
+from vna.dicom.encoding import Buffer, Sliceable
 from vna.dicom.envelope import (
-    DEFLATED_UIDS,
-    NATIVE_UIDS,
     Envelope,
-    Syntax,
     find_syntax,
     read_envelope,
 )
-from vna.dicom.frames import PixelFacts, Pixels, encapsulated_pixels, native_pixels
 from vna.dicom.header_elements import Dataset, Recent
 from vna.dicom.identity import Identity, Known, identify
 from vna.dicom.level_cache import LevelCache
+from vna.dicom.pixel_layout import TakesAll, Walked, find_layout
 from vna.errors import InvalidInstance
 from vna.model.frames import FrameTable
 from vna.model.identifiers import InstanceUids
@@ -30,10 +29,7 @@ DIRECTORY_STORAGE = "1.2.840.10008.1.3.10"
 _DIRECTORY_RECORDS = 0x00041220
 _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 _META_SOP_CLASS, _META_SOP_INSTANCE = 0x00020002, 0x00020003
-_EXTENDED_OFFSETS, _EXTENDED_LENGTHS = 0x7FE00001, 0x7FE00002
-_VIDEO = tuple(f"1.2.840.10008.1.2.4.10{n}" for n in range(9))
-_FLOAT_BITS = {0x7FE00008: 32, 0x7FE00009: 64}
-_MAX_TABLE_BYTES = 2**26
+_FIRST_BYTES = (2**20, 2**24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +49,13 @@ class Header:
     frames: FrameTable | None
     number_of_frames: int
     warnings: tuple[str, ...]
+
+
+class Held(Protocol):
+    """An object that waits to be stored: in one piece, or slice by slice where that is much cheaper."""
+
+    def buffer(self) -> AbstractContextManager[memoryview]: ...
+    def pieces(self) -> Sliceable | None: ...
 
 
 class HeaderReader:
@@ -77,14 +80,55 @@ class HeaderReader:
     ) -> Header:
         """As `read_header`."""
         view: Buffer = buffer if isinstance(buffer, bytes) else memoryview(buffer)
+        return self._header(
+            self._walked(view), (sop_instance_uid, sop_class_uid, issuer_of_patient_id)
+        )
+
+    def read_held(
+        self,
+        held: Held,
+        *,
+        sop_instance_uid: str = "",
+        sop_class_uid: str = "",
+        issuer_of_patient_id: str = "",
+    ) -> Header:
+        """As the function of this name."""
+        told = (sop_instance_uid, sop_class_uid, issuer_of_patient_id)
+        pieces = held.pieces()
+        walked = None if pieces is None else self._walked_to_pixels(pieces)
+        if walked is not None:
+            with suppress(TakesAll):
+                return self._header(walked, told)
+        with held.buffer() as buffer:
+            return self._header(self._walked(buffer), told)
+
+    def _walked(self, view: Buffer) -> Walked:
         envelope = read_envelope(view)
         syntax = find_syntax(view, envelope.dataset_offset, envelope.transfer_syntax_uid)
         scanner = Scanner(view)
         dataset = self._recent.read(scanner, envelope.dataset_offset, syntax)
-        _refuse_directory(envelope, dataset, scanner)
-        reader = AttributeReader(dataset.elements, syntax.encoding, self._levels)
+        return Walked(envelope, syntax, scanner, dataset, dataset.buffer)
+
+    def _walked_to_pixels(self, pieces: Sliceable) -> Walked | None:
+        """As `_walked` of all pieces; None where their first bytes leave a doubt that this is the same."""
+        for count in _FIRST_BYTES:
+            first = memoryview(pieces[:count])
+            walked = self._walked(first)
+            dataset, scanner = walked.dataset, walked.scanner
+            if walked.envelope.warnings or walked.syntax.warning or walked.syntax.deflated:
+                break
+            if dataset.pixel_element >= 0 and not (scanner.warnings or scanner.truncated):
+                return replace(walked, whole=pieces)
+        return None
+
+    def _header(self, walked: Walked, told: tuple[str, str, str]) -> Header:
+        """`told`: what stands in for a SOP Instance UID, a SOP Class UID, and an issuer of the patient ID."""
+        sop_instance_uid, sop_class_uid, issuer_of_patient_id = told
+        envelope, syntax, scanner = walked.envelope, walked.syntax, walked.scanner
+        _refuse_directory(envelope, walked.dataset, scanner)
+        reader = AttributeReader(walked.dataset.elements, syntax.encoding, self._levels)
         identity = _identify(envelope, reader, sop_instance_uid, sop_class_uid)
-        layout, pixels, declared = _layout(dataset, syntax, envelope, reader, len(view))
+        layout, pixels, declared = find_layout(walked, reader)
         frames = pixels.frames if pixels else None
         warnings = (
             *envelope.warnings,
@@ -127,6 +171,11 @@ def read_header(
     )
 
 
+def read_held(held: Held) -> Header:
+    """As `read_header` of what waits to be stored; raises what reading that does."""
+    return HeaderReader().read_held(held)
+
+
 def _refuse_directory(envelope: Envelope, dataset: Dataset, scanner: Scanner) -> None:
     is_directory = envelope.meta.get(_META_SOP_CLASS) == DIRECTORY_STORAGE
     if is_directory or (
@@ -151,89 +200,3 @@ def _identify(
     if identity.sop_class_uid == DIRECTORY_STORAGE:
         raise InvalidInstance("this is a DICOMDIR: import the files that it lists instead")
     return identity
-
-
-def _layout(
-    dataset: Dataset, syntax: Syntax, envelope: Envelope, reader: AttributeReader, stored: int
-) -> tuple[InstanceLayout, Pixels | None, int]:
-    """The layout, the pixel data if there is any, and the declared number of frames (0: none that
-    is usable); `stored` is the object's size in bytes.
-    """
-    end, begin = len(dataset.buffer), envelope.dataset_offset
-    if syntax.deflated and syntax.transfer_syntax_uid not in DEFLATED_UIDS:
-        # Nobody would know that positions are those of the inflated dataset: it is one opaque run.
-        return InstanceLayout(begin, stored, -1, 0, stored), None, 0
-    if dataset.pixel_element < 0:
-        return InstanceLayout(begin, end, -1, 0, end), None, 0
-    scanner = Scanner(dataset.buffer)
-    tag, offset, length = scanner.value_at(dataset.pixel_element, end, syntax.encoding)
-    declared = reader.number_of_frames()
-    facts = _facts(reader, tag, declared)
-    if length == UNDEFINED_LENGTH:
-        pixels = _encapsulated(dataset, syntax, reader, offset, facts)
-    else:
-        pixels = _native(dataset, syntax, reader, (offset, length), facts)
-    if dataset.is_whole and pixels.tail_offset < end - 8:
-        _read_tail(scanner, pixels.tail_offset, syntax.encoding, reader)
-    layout = InstanceLayout(begin, dataset.pixel_element, offset, pixels.length, pixels.tail_offset)
-    return layout, pixels, declared
-
-
-def _facts(reader: AttributeReader, tag: int, declared: int) -> PixelFacts:
-    number = reader.number
-    return PixelFacts(
-        number(0x00280010),
-        number(0x00280011),
-        number(0x00280002),
-        _FLOAT_BITS.get(tag) or number(0x00280100),
-        reader.text(0x00280004),
-        declared,
-    )
-
-
-def _native(
-    dataset: Dataset,
-    syntax: Syntax,
-    reader: AttributeReader,
-    span: tuple[int, int],
-    facts: PixelFacts,
-) -> Pixels:
-    offset, length = span
-    available = len(dataset.buffer) - offset if dataset.is_whole else length
-    if syntax.transfer_syntax_uid not in NATIVE_UIDS and length:
-        reader.warn(f"pixel data of {syntax.transfer_syntax_uid} is not encapsulated")
-        if length * 8 < facts.frame_bits * (facts.number_of_frames or 1):
-            present = min(length, available)
-            return Pixels(present, offset + present, None, ())
-    return native_pixels(offset, length, available, facts)
-
-
-def _encapsulated(
-    dataset: Dataset, syntax: Syntax, reader: AttributeReader, offset: int, facts: PixelFacts
-) -> Pixels:
-    uid = syntax.transfer_syntax_uid
-    if uid in NATIVE_UIDS:
-        reader.warn(f"pixel data of {uid} is encapsulated")
-    extended = None
-    if _EXTENDED_OFFSETS in dataset.elements:
-        tables = (
-            reader.data(tag, _MAX_TABLE_BYTES) for tag in (_EXTENDED_OFFSETS, _EXTENDED_LENGTHS)
-        )
-        extended = (next(tables), next(tables))
-    declared = facts.number_of_frames or (0 if reader.has(0x00280008) else 1)
-    return encapsulated_pixels(
-        dataset.buffer, offset, declared, is_stream=uid.startswith(_VIDEO), extended=extended
-    )
-
-
-def _read_tail(
-    scanner: Scanner, position: int, encoding: Encoding, reader: AttributeReader
-) -> None:
-    """Elements behind the pixel data count too, where the header did not have them."""
-    tokens, _ = scanner.elements(position, len(scanner.buffer), encoding)
-    found = [token for token in tokens if token[0] < 0x7FE00000]
-    if found and not scanner.truncated:
-        reader.warn("elements stand behind the pixel data")
-        reader.add(scanner.buffer, found)
-    elif scanner.truncated:
-        reader.warn("bytes behind the pixel data are no elements")

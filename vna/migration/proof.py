@@ -172,7 +172,7 @@ class Prover:
     @contextmanager
     def _read_again(self, place: Location, rules: Rules) -> Iterator[Spooled]:
         """What the storage has at `place` now. Raises Corrupt, Unavailable, Abandoned."""
-        with self._objects.open(place) as reader, self._spool.open() as writer:
+        with self._objects.open(place) as reader, self._spool.open_plain() as writer:
             while chunk := reader.read(_CHUNK):
                 writer.write(chunk)
                 _check(rules)

@@ -14,6 +14,7 @@ from storage_backends.digests import BLAKE3
 from storage_backends.scratch import ScratchFile
 from vna.migration.sources.base import SourceError
 from vna.spool import Spool, Spooled
+from vna.spool_files import PlainFile
 
 _CHUNK = 2**20
 _NO_LINK = {
@@ -58,7 +59,7 @@ def linked(spool: Spool, path: Path) -> Spooled:
         os.close(fd)
         os.unlink(file.name, dir_fd=file.dir_fd)
         raise
-    return Spooled(size, digest, held, spool.arenas)
+    return Spooled(size, digest, PlainFile(held), spool.arenas)
 
 
 def _digest(fd: int) -> tuple[int, Digest]:

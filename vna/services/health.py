@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from vna.errors import VnaError
 from vna.index.database import Database
@@ -20,7 +21,7 @@ class HealthService:
     def __init__(
         self, database: Database, objects: ObjectStore, patience: float = PATIENCE
     ) -> None:
-        self._patience = patience
+        self._patience, self._objects = patience, objects
         self._parts = {
             "database": _Probe(database.ping),
             "storage": _Probe(objects.probe),
@@ -28,7 +29,15 @@ class HealthService:
 
     def check(self) -> dict[str, str]:
         """Part -> "ok" or the reason why not; answers also when a part hangs."""
-        pending = {name: probe.begin() for name, probe in self._parts.items()}
+        return self._outcomes(self._parts)
+
+    def check_backends(self) -> dict[str, str]:
+        """The same for each storage backend by its name, also those that are not needed to store."""
+        probe = self._objects.probe_one
+        return self._outcomes({name: _Probe(partial(probe, name)) for name in self._objects.names})
+
+    def _outcomes(self, probes: Mapping[str, _Probe]) -> dict[str, str]:
+        pending = {name: probe.begin() for name, probe in probes.items()}
         return {name: self._outcome(future) for name, future in pending.items()}
 
     def _outcome(self, future: Future[None]) -> str:

@@ -117,10 +117,7 @@ class RehousingService:
     def _wanted(self, spooled: Spooled, holding: Holding) -> list[str]:
         """The backends that should have the object: as for a new one that came from the same peer."""
         try:
-            with spooled.buffer() as buffer:
-                header = self._headers.read(
-                    buffer, sop_instance_uid="", sop_class_uid="", issuer_of_patient_id=""
-                )
+            header = self._headers.read_held(spooled)
         except InvalidInstance:  # it was taken in by other means
             targets = self._placement.default
         else:

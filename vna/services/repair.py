@@ -170,7 +170,7 @@ class RepairService:
 
     @contextmanager
     def _read(self, place: Location) -> Iterator[Spooled]:
-        with self._objects.open(place) as reader, self._spool.open() as writer:
+        with self._objects.open(place) as reader, self._spool.open_plain() as writer:
             while chunk := reader.read(_CHUNK):
                 writer.write(chunk)
             spooled = writer.finish()

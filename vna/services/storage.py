@@ -17,6 +17,7 @@ from storage_backends.base import (
     ObjectReader,
     StorageBackend,
     SupportsAdopt,
+    SupportsAdoptSealed,
     span_of,
 )
 from storage_backends.digests import digest_of, new_hasher
@@ -120,14 +121,18 @@ class ObjectStore:
         *,
         needed: Sequence[str] = (),
         draining: Collection[str] = (),
+        receiving: Collection[str] = (),
     ) -> None:
-        """`needed`: the backends without which nothing can be stored; `draining`: those that get nothing new."""
+        """`needed`: the backends without which nothing can be stored; `receiving`: all that get new objects, at
+        once or later; `draining`: those that are being emptied.
+        """
         if write_to not in backends:
             raise ConfigError(f"storage.backend {write_to!r} is not among {', '.join(backends)}")
         self._backends = backends
         self._needed = [backends[name] for name in needed or (write_to,)]
         self.default = write_to
         self.draining = frozenset(draining)
+        self._receiving = frozenset(receiving or needed or (write_to,))
         self.has_several = len(backends) > 1
         self.doubts = Doubts()
 
@@ -154,12 +159,15 @@ class ObjectStore:
         `adopts`: a file of the spool becomes the object where it can; it is not there for others then.
         """
         backend, key = self._backend(location), FreshKey(location.key)
+        path, size, digest = spooled.path if adopts else None, spooled.size, spooled.digest
         with storage_errors():
-            if adopts and spooled.path is not None and isinstance(backend, SupportsAdopt):
-                backend.adopt(key, spooled.path, size=spooled.size, digest=spooled.digest)
+            if path and spooled.data_key and isinstance(backend, SupportsAdoptSealed):
+                backend.adopt_sealed(key, path, spooled.data_key, size=size, digest=digest)
+            elif path and not spooled.data_key and isinstance(backend, SupportsAdopt):
+                backend.adopt(key, path, size=size, digest=digest)
             else:
                 with spooled.open() as source:
-                    backend.put(key, source, size=spooled.size, digest=spooled.digest)
+                    backend.put(key, source, size=size, digest=digest)
 
     def open(
         self, location: Location, *, start: int = 0, length: int | None = None
@@ -247,6 +255,16 @@ class ObjectStore:
         with storage_errors():
             for backend in self._needed:
                 backend.probe()
+
+    def probe_one(self, name: str) -> None:
+        """Raises OutOfSpace or Unavailable when the backend `name` can't be written, or can't be read where it gets
+        no new objects.
+        """
+        with storage_errors():
+            if name in self._receiving:
+                self._backends[name].probe()
+            else:
+                next(iter(self._backends[name].scan()), None)
 
     def close(self) -> None:
         """Close every backend."""

@@ -127,13 +127,12 @@ class StoreService:
         *,
         spares: bool = False,
     ) -> StoreOutcome:
-        with spooled.buffer() as buffer:
-            header = self._headers.read(
-                buffer,
-                sop_instance_uid=expected.sop_instance_uid,
-                sop_class_uid=expected.sop_class_uid,
-                issuer_of_patient_id=self._issuer,
-            )
+        header = self._headers.read_held(
+            spooled,
+            sop_instance_uid=expected.sop_instance_uid,
+            sop_class_uid=expected.sop_class_uid,
+            issuer_of_patient_id=self._issuer,
+        )
         _check_expected(header, expected)
         self._check_index()
         targets = self._targets(header, spooled.size, origin)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from http.client import IncompleteRead
 
-from vna.dicom.header import read_header
+from vna.dicom.header import read_held
 from vna.errors import InvalidInstance, VnaError
 from vna.migration import dicom_keys as tags
 from vna.migration.dicom_keys import Record, text
@@ -213,8 +213,7 @@ class _Fetch:
         with self._spooled(pieces) as spooled:
             uid = ""
             try:
-                with spooled.buffer() as buffer:
-                    uid = read_header(buffer).uids.sop_instance_uid
+                uid = read_held(spooled).uids.sop_instance_uid
                 self._reception.take(spooled, self._reception.found(uid, spooled), uid)
             except VnaError as exc:
                 known = found.uids.sop_instance_uid if found else uid
