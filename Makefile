@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo test fast fuzz crash lint format types imports dockerfile bench bench-peers conformance docs clean lock tools
+.PHONY: help run demo test fast fuzz crash lint format types imports dockerfile bench bench-peers rehearsal conformance docs clean lock tools
 MAKEFLAGS += --no-print-directory
 # The suite starts hundreds of processes: what they import is compiled once, also where the environment says never.
 export PYTHONDONTWRITEBYTECODE :=
@@ -58,6 +58,10 @@ bench: $(DEV) ## figures of speed, each beside its floor on this machine
 bench-peers: $(DEV) ## the same work done by Orthanc, dcmqrscp and the archive, as ratios
 	@.ci/peers
 	$(BIN)/python -m tests.benchmarks.peers $(ARGS)
+
+rehearsal: $(DEV) ## migrate three archives and a folder with planted faults, and check every promise
+	@.ci/peers
+	$(BIN)/python -m tests.rehearsal $(ARGS)
 
 conformance: $(RUN) ## write the conformance statement anew from the tables in the code
 	@$(BIN)/vna conformance --defaults --output docs

@@ -50,7 +50,7 @@ class Bulk:
             raise NotFound(f"the archive has no instance {instance} in series {series}")
         stored, value = found[0], self._pixels.bulk(found[0], path)
         self._retrieve.record_viewed(study, origin(), "bulk data")
-        etag = f"{stored.dataset_digest.value[:32]}-{path.replace('/', '-')}"
+        etag = f"{stored.dataset_tag}-{path.replace('/', '-')}"
         if value.frames:
             return self._in_frames(stored, value.frames, etag)
         offer = choose(asked_types(), _offers(value))

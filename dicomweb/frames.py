@@ -45,7 +45,7 @@ class Frames:
             request.headers.get("Accept", ""), request.args.get("accept", ""), syntaxes, is_single
         )
         self._retrieve.record_viewed(study, origin(), "frames")
-        etag = f"{found.instance.dataset_digest.value[:32]}-{numbers}"
+        etag = f"{found.instance.dataset_tag}-{numbers}"
         with or_else(frame_offers(syntaxes[:1], single_part=is_single)):
             return conditional(etag, str(offer), lambda: self._answer(offer, found))
 

@@ -219,4 +219,4 @@ def nothing_to_see(what: str) -> NotAcceptable:
 
 
 def _etag(instance: StoredInstance) -> str:
-    return instance.dataset_digest.value[:32]
+    return instance.dataset_tag

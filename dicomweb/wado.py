@@ -146,7 +146,7 @@ class Wado:
         if instance is None:
             raise NotFound(f"the archive has nothing at {request.path}")
         respond = self._part if offer.is_multipart else self._single
-        etag = instance.object_digest.value[:32]
+        etag = instance.object_tag
         return conditional(etag, str(offer), lambda: respond(shipment, instance))
 
     def _single(self, shipment: Shipment, instance: StoredInstance) -> Response:

@@ -115,7 +115,7 @@ class WadoUri:
             response.headers["Content-Disposition"] = f'inline; filename="{name}.dcm"'
             return response
 
-        return conditional(stored.object_digest.value[:32], syntax, respond)
+        return conditional(stored.object_tag, syntax, respond)
 
     def _opened(self, stored: StoredInstance, syntax: str, *, is_asked: bool) -> tuple[Opened, str]:
         """The object and its transfer syntax: as stored where it can't be decoded and none was asked for."""
@@ -136,9 +136,7 @@ class WadoUri:
             self._retrieve.record_retrieved([stored], origin())
             return Response(body, content_type=f"{DICOM}; transfer-syntax={syntax}")
 
-        return conditional(
-            stored.object_digest.value[:32], f"anonymous {self._anonymizing.version}", respond
-        )
+        return conditional(stored.object_tag, f"anonymous {self._anonymizing.version}", respond)
 
     def _audited(self, chunks: Chunks, stored: StoredInstance) -> Chunks:
         """`chunks`; that all were sent is audited."""

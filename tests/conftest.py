@@ -29,7 +29,8 @@ _CLEAN = """
     DELETE FROM study; DELETE FROM patient; DELETE FROM audit_line; DELETE FROM commitment;
     DELETE FROM audit_instance; DELETE FROM audit_occasion; DELETE FROM series_gone;
     DELETE FROM commitment_asked; DELETE FROM procrastinate_jobs; DELETE FROM procrastinate_workers;
-    DELETE FROM verification; DELETE FROM drain; DELETE FROM series_due; UPDATE series_due_cursor SET number = 0
+    DELETE FROM verification; DELETE FROM drain; DELETE FROM series_due; UPDATE series_due_cursor SET number = 0;
+    DELETE FROM told_correction
 """
 
 

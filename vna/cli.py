@@ -14,6 +14,7 @@ import orjson
 from vna import __version__
 from vna.cli_common import common as _common
 from vna.cli_common import load as _load
+from vna.cli_corrections import corrections
 from vna.cli_migrate import migrate
 from vna.cli_storage import storage
 from vna.cli_trash import trash
@@ -108,6 +109,7 @@ def db() -> None:
 
 
 db.add_command(rebuild)
+db.add_command(corrections)
 
 
 @db.command()

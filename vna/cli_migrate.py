@@ -9,14 +9,19 @@ import click
 
 from vna.cli_common import common, load, operator
 from vna.cli_migrate_common import campaign_name, campaigns, json_option, named, say, say_count
+from vna.cli_migrate_finish import finish
 from vna.cli_migrate_options import (
     pace_options,
+    rules_of,
+    rules_option,
     scope_of,
     scope_options,
     settings_of,
     source_options,
     uids_of,
 )
+from vna.cli_migrate_proof import certificate, report
+from vna.cli_migrate_rules import preview, rules
 from vna.cli_migrate_source import inventory, probe
 from vna.cli_migrate_watch import exceptions, status, work
 from vna.errors import ConfigError, VnaError
@@ -46,7 +51,18 @@ def migrate() -> None:
     """Bring whole archives over, and show that nothing was lost."""
 
 
-for _command in (probe, inventory, status, exceptions, work):
+for _command in (
+    probe,
+    inventory,
+    status,
+    exceptions,
+    work,
+    finish,
+    certificate,
+    report,
+    preview,
+    rules,
+):
     migrate.add_command(_command)
 
 
@@ -69,6 +85,7 @@ def kinds() -> None:
 )
 @scope_options
 @pace_options
+@rules_option("TOML file with tag rules; see docs/migration.md.")
 @json_option
 def add(
     name: str, kind: str, pairs: tuple[str, ...], order: str, as_json: bool, **options: object
@@ -79,7 +96,7 @@ def add(
     source = SourceSettings(kind, source_options(pairs))
     check_options(source)
     settings = settings_of(options, CampaignSettings(order=order))
-    new = NewCampaign(name, source, scope_of(options), settings)
+    new = NewCampaign(name, source, scope_of(options), settings, rules_of(options))
     with campaigns(options) as (_, index):
         campaign = index.add(new, operator())
     say(f"campaign {name} added; next: vna migrate inventory {name}", campaign, as_json)
@@ -89,13 +106,20 @@ def add(
 @common
 @campaign_name
 @pace_options
+@rules_option("TOML file with tag rules for what comes from now on; 'none': no rules.")
 @json_option
 def change(name: str, as_json: bool, **options: object) -> None:
-    """Change how a campaign works; its workers follow within a second."""
-    with campaigns(options) as (_, index):
+    """Change how a campaign works; its workers follow within a second, with the next study."""
+    from vna.index.campaign_rules import CampaignRules
+
+    declared, did = rules_of(options), f"campaign {name} changed"
+    with campaigns(options) as (database, index):
         campaign = index.find(name)
         index.change(campaign, settings_of(options, campaign.settings), operator())
-        say(f"campaign {name} changed", index.find(name), as_json)
+        if declared is not None:
+            number = CampaignRules(database).declare(campaign, declared, operator())
+            did += f"; version {number} of its rules is in force"
+        say(did, index.find(name), as_json)
 
 
 @migrate.command()
@@ -198,8 +222,9 @@ def exclude(
     "--state",
     "states",
     multiple=True,
-    type=click.Choice([state.value for state in EXCEPTIONAL]),
-    help="Only what is in this state.  [default: parked, failed, mismatched]",
+    type=click.Choice([state.value for state in (*EXCEPTIONAL, ItemState.VERIFIED)]),
+    help="Only what is in this state.  [default: parked, failed, mismatched]  "
+    "verified: it is read from the storage again, and not fetched.",
 )
 @json_option
 def retry(

@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from vna.cli_common import load
 from vna.errors import ConfigError
 from vna.migration.hours import parse_window
 from vna.model.campaign import DIFFERENCES, CampaignSettings, Ceilings
 from vna.model.migration import Scope
+from vna.model.rules import RulesText
 
 _MIB = 2**20
 _DATE = click.DateTime(["%Y-%m-%d", "%Y%m%d"])
@@ -62,6 +64,25 @@ def scope_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_SCOPE):
         command = option(command)
     return command
+
+
+def rules_option(what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the option that names a file with tag rules."""
+    return click.option(
+        "--rules", "rules_file", type=click.Path(path_type=Path, dir_okay=False), help=what
+    )
+
+
+def rules_of(options: Mapping[str, object]) -> RulesText | None:
+    """The rules of that file; None without one, no rules for "none". Raises ConfigError."""
+    path = options.get("rules_file")
+    if path is None:
+        return None
+    if str(path) == "none":
+        return RulesText()
+    from vna.migration.rules.declaration import read_rules
+
+    return read_rules(Path(str(path)), load(options)[0].archive.ae_title)
 
 
 def settings_of(options: Mapping[str, object], known: CampaignSettings) -> CampaignSettings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ def probe(name: str, as_json: bool, **options: object) -> None:
     from vna.migration.probe import probe as look
     from vna.migration.probe_text import probe_document, probe_lines
 
-    with _opened(name, options) as (_, campaign, source), stop_on_signals() as stopping:
+    with opened(name, options) as (_, campaign, source), stop_on_signals() as stopping:
         report = look(source, campaign.scope, stopping.is_set)
     associations = campaign.settings.ceilings.associations
     if as_json:
@@ -58,33 +58,33 @@ def inventory(name: str, threads: int, accept_gaps: bool, as_json: bool, **optio
     from vna.index.inventory_ledger import InventoryLedger
     from vna.migration.stocktaking import Stocktaking
 
-    with _opened(name, options) as (archive, campaign, source), stop_on_signals() as stopping:
+    with opened(name, options) as (archive, campaign, source), stop_on_signals() as stopping:
         ledger = InventoryLedger(archive.database)
         taking = Stocktaking(
             source,
             ledger,
             campaign,
             threads=threads,
-            on_progress=_Progress(),
+            on_progress=stock_progress(Progress()),
             should_stop=stopping.is_set,
         )
         stock = taking.take(accepts_gaps=accept_gaps)
         years = ledger.years(campaign)
     if as_json:
         lines = [(y.year, y.modality, y.studies, y.instances, y.size) for y in years]
-        click.echo(orjson.dumps({**_document(stock), "years": lines}))
+        click.echo(orjson.dumps({**stock_document(stock), "years": lines}))
     else:
         for line in years:
             click.echo(
                 f"{line.year or 'no date':>8} {line.modality or '?':>8} {line.studies:>9} studies "
                 f"{line.instances:>11} instances"
             )
-        click.echo(_summary(name, stock))
+        click.echo("\n".join(stock_lines(name, stock)))
     sys.exit(1 if stock.problem_count else 0)
 
 
 @contextmanager
-def _opened(
+def opened(
     name: str, options: Mapping[str, object]
 ) -> Iterator[tuple[Archive, Campaign, MigrationSource]]:
     """The archive, the campaign and its source, which has let us in. Raises ConfigError."""
@@ -109,25 +109,33 @@ def _opened(
             source.close()
 
 
-class _Progress:
+class Progress:
     """A line that is written over on a terminal, a line a minute elsewhere."""
 
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()
         self._due = time.monotonic() + (0 if self._is_terminal else _MINUTE)
 
-    def __call__(self, stock: Stock) -> None:
+    def __call__(self, text: str) -> None:
+        """Show `text`, if it is time to."""
         now = time.monotonic()
         if now < self._due:
             return
         self._due = now + (_EVERY if self._is_terminal else _MINUTE)
-        text = f"inventory: {stock.studies} studies, {stock.instances} instances listed so far"
         click.echo(
             f"\r{text}   " if self._is_terminal else text, err=True, nl=not self._is_terminal
         )
 
 
-def _document(stock: Stock) -> dict[str, object]:
+def stock_progress(progress: Progress) -> Callable[[Stock], None]:
+    """What tells of an inventory that goes on."""
+    return lambda stock: progress(
+        f"inventory: {stock.studies} studies, {stock.instances} instances listed so far"
+    )
+
+
+def stock_document(stock: Stock) -> dict[str, object]:
+    """An inventory for machines."""
     return {
         "inventory": stock.number,
         "complete": stock.is_complete,
@@ -142,7 +150,8 @@ def _document(stock: Stock) -> dict[str, object]:
     }
 
 
-def _summary(name: str, stock: Stock) -> str:
+def stock_lines(name: str, stock: Stock) -> list[str]:
+    """The same for people."""
     lines = [f"problem  {problem}" for problem in stock.problems]
     if stock.problem_count > len(stock.problems):
         lines.append(f"problem  and {stock.problem_count - len(stock.problems)} more")
@@ -153,4 +162,4 @@ def _summary(name: str, stock: Stock) -> str:
     )
     if not stock.is_complete:
         lines.append("it is not complete; when that can't be helped: --accept-gaps")
-    return "\n".join(lines)
+    return lines

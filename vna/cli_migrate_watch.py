@@ -112,15 +112,16 @@ def _tell(database: Database, index: CampaignIndex, name: str, ended: threading.
 
 
 def _show(database: Database, campaigns: Sequence[Campaign], as_json: bool) -> None:
+    from vna.index.final_checks import FinalCheckIndex
     from vna.index.ledger_status import LedgerStatusIndex
     from vna.migration.status_text import status_document, status_lines
 
-    reader = LedgerStatusIndex(database)
+    reader, checks = LedgerStatusIndex(database), FinalCheckIndex(database)
     for campaign in campaigns:
-        found = reader.status(campaign)
+        found, check = reader.status(campaign), checks.newest(campaign)
         if as_json:
-            click.echo(orjson.dumps(status_document(campaign, found)))
+            click.echo(orjson.dumps(status_document(campaign, found, check)))
         else:
-            click.echo("\n".join(status_lines(campaign, found)))
+            click.echo("\n".join(status_lines(campaign, found, check)))
     if not campaigns and not as_json:
         click.echo("no campaigns; `vna migrate add` makes one")

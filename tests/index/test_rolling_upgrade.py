@@ -255,6 +255,7 @@ def test_who_stores_while_the_upgrade_works_is_done_when_it_is(
         storing = pool.submit(before.register, numbered(2))
         until_somebody_waits(node)
         node.execute(load("upgrades/0011_pre_copies"))
+        node.execute(load("upgrades/0013_pre_corrections"))
         node.commit()
         assert storing.result()[0] == "stored"
     assert before.register(numbered(3))[0] == "stored"

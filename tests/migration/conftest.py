@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from storage_backends.filesystem import FilesystemBackend
 from tests import samples
 from tests.migration.paper_source import PaperSource, take_stock
 from tests.services.conftest import Bench, make_bench
+from vna.cli import main
+from vna.index.campaign_rules import CampaignRules
 from vna.index.campaigns import CampaignIndex
 from vna.index.database import Database
 from vna.index.inventory_ledger import InventoryLedger
@@ -21,12 +24,15 @@ from vna.index.transfer_ledger import TransferLedger
 from vna.migration.campaign_worker import CampaignWorker
 from vna.migration.pixel_check import PixelCheck
 from vna.migration.proof import Prover
+from vna.migration.rules.in_force import RulesBook
 from vna.migration.study_work import Tools
 from vna.model.campaign import Campaign, CampaignSettings, CampaignState, NewCampaign
 from vna.model.identifiers import Origin, Selection
 from vna.model.migration import SourceSettings
 from vna.services.decoders import InProcess
 from vna.services.storage import ObjectStore
+
+Vna = Callable[..., Result]
 
 WHO = Origin("cli", "tester")
 AT_ONCE = CampaignSettings(retry_seconds=0.0, attempts=3)
@@ -113,7 +119,8 @@ def make_site(database: Database, directory: Path) -> Site:
     ledger, inventory = TransferLedger(database), InventoryLedger(database)
     objects = ObjectStore({backend.name: backend}, backend.name)
     prover = Prover(ledger, objects, bench.store.spool, PixelCheck(InProcess(), 2**24))
-    tools = Tools(ledger, inventory, bench.store, prover)
+    rules = RulesBook(CampaignRules(database))
+    tools = Tools(ledger, inventory, bench.store, prover, rules)
     source = PaperSource(bench.store.spool)
     return Site(database, bench, CampaignIndex(database), inventory, ledger, tools, source)
 
@@ -131,3 +138,16 @@ def kept_bytes(site: Site, uids: Sequence[str]) -> dict[str, bytes]:
         item.uids.sop_instance_uid: site.bench.retrieve.read(item, 0, item.location.length)
         for item in found
     }
+
+
+@pytest.fixture
+def vna(site: Site, database_url: str, tmp_path: Path) -> Vna:
+    """Runs `vna migrate` on the index of the test, which is emptied with `site`."""
+    assert site.campaigns.all() == []
+    environment = {"VNA__DATABASE__URL": database_url}
+
+    def run(*words: str) -> Result:
+        command = ["migrate", words[0], "--data-dir", str(tmp_path / "data"), *words[1:]]
+        return CliRunner().invoke(main, command, env=environment)
+
+    return run

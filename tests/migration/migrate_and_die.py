@@ -1,6 +1,7 @@
 """A process that works on a campaign, and dies by SIGKILL at a chosen step if there is one.
 
-Arguments: database URL, directory, step or "".
+Arguments: database URL, directory, step or ""; without any it reads these as JSON, a line each, and forks for each of
+them: a fork has all imports behind it. It answers with how that ended, as os.waitstatus_to_exitcode tells it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import os
 import sys
 import threading
 from pathlib import Path
+
+import orjson
 
 from tests.migration.conftest import Site, make_site
 from tests.services.dying import Patch, die_at
@@ -74,5 +77,20 @@ def main(url: str, directory: Path, step: str) -> None:
     os.write(1, CampaignState.DONE.value.encode() + b"\n")
 
 
+def fork_for_each_line() -> None:
+    """Until the end of the input."""
+    for line in sys.stdin:
+        url, directory, step = orjson.loads(line)
+        child = os.fork()
+        if not child:
+            main(url, Path(directory), step)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        os.write(1, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
+    if sys.argv[1:]:
+        main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
+    else:
+        fork_for_each_line()

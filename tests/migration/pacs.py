@@ -13,7 +13,7 @@ from tests import samples
 from vna.dicom.header import read_header
 from vna.dimse import scu
 from vna.dimse.association import Association
-from vna.dimse.command import RESPONSE, Command, CommandField
+from vna.dimse.command import CommandField
 from vna.dimse.errors import DimseError, NotAccepted
 from vna.dimse.message import Message
 from vna.dimse.negotiation import Acceptance, ContextResult, Proposal, UserIdentity
@@ -52,7 +52,8 @@ class Manners:
     sends. `mints`: new UIDs at each retrieve. `is_early`: the final response of a C-MOVE comes before the objects.
     `names_originator`: it says whose C-MOVE it serves. `ignores`: keys that it does not match by. `statuses`: ends of
     its next retrieves, nothing is sent then. `says`: the status of a retrieve, whatever became of it. `finds`: the
-    statuses of its next queries. `takes_lists`: lists of UIDs are understood. `hold`: called before each object.
+    statuses of its next queries. `takes_lists`: lists of UIDs are understood. `broken`: UIDs whose sub-operations fail.
+    `hold`: called before each object.
     """
 
     cap: int = 0
@@ -66,6 +67,7 @@ class Manners:
     finds: list[int] = field(default_factory=list)
     says: int = 0
     takes_lists: bool = True
+    broken: frozenset[str] = frozenset()
     hold: Callable[[], object] = lambda: None
     admit: Admission = admit_everybody
 
@@ -147,7 +149,7 @@ class Pacs:
                 self.retrieved.append(identifier)
                 self._end(association, message, *self._send(association, message, identifier))
             case _:
-                association.send(message.context.id, response(message, 0))
+                association.send(message.context.id, message.command.response(0))
 
     def _find(self, association: Association, message: Message, identifier: Record) -> None:
         found = list(self.records(identifier))
@@ -157,8 +159,8 @@ class Pacs:
                 status = 0xFE00
                 break
             data = encode_keys(record, message.context.transfer_syntax)
-            association.send(message.context.id, response(message, 0xFF00), data)
-        association.send(message.context.id, response(message, status))
+            association.send(message.context.id, message.command.response(0xFF00), data)
+        association.send(message.context.id, message.command.response(status))
 
     def records(self, identifier: Record) -> Iterator[dict[int, str]]:
         """The answers to a query, those beyond the cap too."""
@@ -188,7 +190,7 @@ class Pacs:
     def _move(self, association: Association, message: Message, identifier: Record) -> None:
         address = self.destinations.get(message.command.move_destination)
         if address is None:
-            association.send(message.context.id, response(message, 0xA801))
+            association.send(message.context.id, message.command.response(0xA801))
             return
         if self.manners.is_early:
             self._end(association, message, 0, 0)
@@ -221,7 +223,8 @@ class Pacs:
             if (watched or to).cancelled(message.command.message_id or 0):
                 break
             self.manners.hold()
-            if self._store(to, message, self._minted(kept)):
+            is_whole = kept.uids.sop_instance_uid not in self.manners.broken
+            if is_whole and self._store(to, message, self._minted(kept)):
                 sent += 1
             else:
                 failed += 1
@@ -253,28 +256,17 @@ class Pacs:
 
     def _end(self, association: Association, message: Message, sent: int, failed: int) -> None:
         statuses = self.manners.statuses
-        status = statuses.pop(0) if statuses else self.manners.says or (0xB000 if failed else 0)
+        own = 0xA702 if failed and not sent else 0xB000 if failed else 0
+        status = statuses.pop(0) if statuses else self.manners.says or own
         if association.cancelled(message.command.message_id or 0):
             status = 0xFE00
         answer = replace(
-            response(message, status),
+            message.command.response(status),
             number_of_completed_suboperations=sent,
             number_of_failed_suboperations=failed,
             number_of_warning_suboperations=0,
         )
         association.send(message.context.id, answer)
-
-
-def response(message: Message, status: int) -> Command:
-    """The usual response to a request."""
-    command = message.command
-    return Command(
-        command.command_field | RESPONSE,
-        message_id_being_responded_to=command.message_id,
-        affected_sop_class_uid=command.affected_sop_class_uid,
-        affected_sop_instance_uid=command.affected_sop_instance_uid,
-        status=status,
-    )
 
 
 def keep(objects: Iterable[bytes]) -> list[Kept]:

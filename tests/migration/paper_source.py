@@ -89,7 +89,9 @@ class PaperSource:
         wanted: Sequence[FoundInstance],
         take: Take,
         should_stop: ShouldStop,
+        known: Sequence[FoundInstance] = (),
     ) -> FetchReport:
+        assert not known or set(wanted) <= set(known)
         with self._lock:
             self._now += 1
             self.most_at_once = max(self.most_at_once, self._now)

@@ -14,7 +14,7 @@ from tests.migration.conftest import AT_ONCE, WHO, Site, kept_bytes, study
 from tests.migration.paper_source import take_stock
 from vna.errors import Unavailable
 from vna.migration.sources.base import SourceBusy, SourceError, SourceUnavailable
-from vna.model.campaign import CampaignSettings, CampaignState, Ceilings
+from vna.model.campaign import CampaignSettings, CampaignState, Ceilings, ItemState
 from vna.model.migration import FoundInstance, FoundStudy
 
 
@@ -292,3 +292,20 @@ def test_a_study_that_can_t_be_listed_whole_is_brought_over_and_not_called_verif
     site.work(campaign)
     assert site.states() == dict.fromkeys(uids[:2], "verified")
     assert site.study_states() == {"1.2.1": "mismatched not-all-listed"}
+
+
+def test_what_is_verified_can_be_verified_again_without_fetching_it(site: Site) -> None:
+    uids = study(3, "1.2.1", site.source.add)
+    done = site.work(site.begin())
+    site.source.asked.clear()
+    site.rows(
+        "UPDATE instance SET object_digest = '\\x00', dataset_digest = '\\x00'"
+        " WHERE sop_instance_uid = %s RETURNING id",
+        uids[0],
+    )
+    assert site.campaigns.retry(done, WHO, states=[ItemState.VERIFIED]) == 1
+    assert set(site.states().values()) == {"landed"}
+    site.work(site.campaigns.find("silo"))
+    assert site.source.asked == []
+    assert site.states() == dict.fromkeys(uids, "verified") | {uids[0]: "mismatched bytes-differ"}
+    site.assert_counts_agree()

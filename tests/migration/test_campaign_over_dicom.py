@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,12 @@ from vna.migration.sources.dicom import DicomSource
 from vna.migration.stocktaking import Stocktaking
 from vna.model.campaign import Campaign, CampaignState, NewCampaign
 from vna.model.identifiers import Selection
-from vna.model.migration import SourceSettings
+from vna.model.migration import Scope, SourceSettings
 from vna.spool import Spool
 
 RETRIEVES = pytest.mark.parametrize("retrieve", ["move", "get"])
 STUDIES = 12
+JANUARY = Scope(date(2020, 1, 1), date(2020, 1, 31))
 Migrate = Callable[..., Campaign]
 
 
@@ -62,9 +64,8 @@ def migrate(site: Site, tmp_path: Path) -> Iterator[Migrate]:
             if retrieve == "move":
                 pacs.destinations["LANDING"] = source.listener().address
             if campaign is None:
-                new = NewCampaign(
-                    "silo", SourceSettings("dicom"), settings=replace(AT_ONCE, attempts=2)
-                )
+                twice = replace(AT_ONCE, attempts=2)
+                new = NewCampaign("silo", SourceSettings("dicom"), JANUARY, twice)
                 campaign = site.campaigns.add(new, WHO)
             stock = Stocktaking(source, site.inventory, campaign).take()
             assert stock.is_complete, stock.problems
@@ -136,6 +137,17 @@ def test_success_with_missing_instances_convinces_nobody(
     lost = dict.fromkeys(("1.2.3.0.0", "1.2.4.1.1"), "parked not-delivered")
     assert site.states() == dict.fromkeys(originals(), "verified") | lost
     assert sum(state != "verified" for state in site.study_states().values()) == 2
+
+
+@RETRIEVES
+def test_what_no_sub_operation_brings_is_no_lack_of_resources(
+    site: Site, pacs: Pacs, migrate: Migrate, retrieve: str
+) -> None:
+    pacs.manners.broken = frozenset({"1.2.3.0.0"})
+    assert migrate(pacs, retrieve).state is CampaignState.DONE
+    states = site.states()
+    assert states.pop("1.2.3.0.0") == "parked not-delivered"
+    assert set(states.values()) == {"verified"}
 
 
 @RETRIEVES

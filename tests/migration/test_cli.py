@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -10,24 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests import samples
-from tests.migration.conftest import Site, study
+from tests.migration.conftest import Site, Vna, study
 from vna.cli import main
 from vna.model.campaign import CampaignState
-
-Vna = Callable[..., Result]
-
-
-@pytest.fixture
-def vna(site: Site, database_url: str, tmp_path: Path) -> Vna:
-    """Runs `vna migrate` on the index of the test, which is emptied with `site`."""
-    assert site.campaigns.all() == []
-    environment = {"VNA__DATABASE__URL": database_url}
-
-    def run(*words: str) -> Result:
-        command = ["migrate", words[0], "--data-dir", str(tmp_path / "data"), *words[1:]]
-        return CliRunner().invoke(main, command, env=environment)
-
-    return run
 
 
 @pytest.fixture
@@ -63,6 +47,8 @@ def test_a_campaign_from_its_beginning_to_its_end(vna: Vna, site: Site, folder: 
     assert "6 verified" in vna("status").stdout
     clean = vna("exceptions", "silo")
     assert (clean.exit_code, clean.stdout) == (0, "no exceptions\n")
+    assert vna("finish", "silo").exit_code == 0
+    assert "finish     passed" in vna("status", "silo").stdout
     assert "say --yes" in vna("remove", "silo").stderr
     assert vna("remove", "silo", "--yes").exit_code == 0
     assert "no campaigns" in vna("status").stdout
@@ -71,7 +57,7 @@ def test_a_campaign_from_its_beginning_to_its_end(vna: Vna, site: Site, folder: 
     told = site.rows(
         "SELECT detail ->> 'what' FROM audit WHERE action = 'migration.changed' ORDER BY id"
     )
-    assert [what for (what,) in told] == ["added", "running", "done", "removed"]
+    assert [what for (what,) in told] == ["added", "running", "done", "finished", "removed"]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +115,32 @@ def test_nothing_is_started_that_can_t_go_on(vna: Vna, site: Site, folder: Path)
     assert site.campaigns.find("silo").state is CampaignState.NEW
 
 
-@pytest.mark.parametrize("verb", ["start", "pause", "resume", "status", "exceptions", "retry"])
+def test_a_campaign_is_finished(vna: Vna, site: Site, folder: Path) -> None:
+    vna("add", "silo", "--kind", "folder", "--option", f"path={folder}")
+    vna("inventory", "silo")
+    early = vna("finish", "silo")
+    assert (early.exit_code, "vna migrate start silo" in early.stderr) == (2, True)
+    vna("start", "silo")
+    open_still = vna("finish", "silo", "--json")
+    assert (open_still.exit_code, last_json(open_still)["finished"]) == (1, False)
+    assert "2 studies are still" in str(last_json(open_still)["why_not"])
+    vna("work", "silo", "--until-done")
+    finished = vna("finish", "silo", "--reread")
+    assert (finished.exit_code, finished.stdout.splitlines()[-1]) == (0, "silo is finished")
+    assert "6 verified instances, 0.00 GiB, 6 of them read again" in finished.stdout
+    check = last_json(vna("status", "silo", "--json"))["final_check"]
+    assert isinstance(check, dict)
+    assert (check["result"], check["reread"]) == ("passed", True)
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    away = vna("finish", "silo")
+    assert (away.exit_code, "nothing was started" in away.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "verb", ["start", "pause", "resume", "status", "exceptions", "retry", "finish"]
+)
 def test_a_campaign_that_is_not_there(vna: Vna, verb: str) -> None:
     result = vna(verb, "nothing")
     assert (result.exit_code, "vna migrate status" in result.stderr) == (2, True)

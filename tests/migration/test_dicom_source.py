@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +17,6 @@ from vna.dimse.settings import CALLING_AE_TITLE_NOT_RECOGNIZED, TEMPORARY_CONGES
 from vna.errors import ConfigError, InvalidInstance, Unavailable
 from vna.migration import dicom_keys as tags
 from vna.migration.dicom_keys import text
-from vna.migration.move_listener import MoveListener
 from vna.migration.source_options import DicomOptions
 from vna.migration.sources.base import SourceBusy, SourceError, SourceUnavailable
 from vna.migration.sources.dicom import DicomSource
@@ -101,6 +99,36 @@ def test_only_what_is_missing_is_asked_for(opened: Callable[..., Opened], retrie
     assert taker.uids == {one.uids.sop_instance_uid for one in found[3:6]}
     assert report.taken == 3
     assert [text(asked, tags.LEVEL) for asked in pacs.retrieved] == ["IMAGE", "IMAGE"]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "answers", [[], [0xA900], [0x0000]], ids=["serves", "refuses", "is silent"]
+)
+def test_a_series_is_asked_for_as_such_then_its_instances(
+    opened: Callable[..., Opened], retrieve: str, answers: list[int]
+) -> None:
+    pacs, source = opened(
+        study_of(series=2, images=3), Manners(statuses=answers), retrieve=retrieve
+    )
+    study, found = the_study(source)
+    taker = Taker()
+    more = ["IMAGE"] if answers else []
+    assert source.fetch(study, found[:4], taker, never, found).taken == 4
+    assert [text(asked, tags.LEVEL) for asked in pacs.retrieved] == ["SERIES", "IMAGE", *more]
+
+
+@BOTH
+def test_a_study_that_is_refused_is_asked_for_by_its_series(
+    opened: Callable[..., Opened], retrieve: str
+) -> None:
+    pacs, source = opened(
+        study_of(series=2, images=3), Manners(statuses=[0xC000]), retrieve=retrieve
+    )
+    study, found = the_study(source)
+    assert source.fetch(study, found, Taker(), never).taken == 6
+    levels = [text(asked, tags.LEVEL) for asked in pacs.retrieved]
+    assert levels == ["STUDY", "SERIES", "SERIES"]
 
 
 @BOTH
@@ -377,17 +405,6 @@ def test_strangers_are_turned_away(opened: Callable[..., Opened]) -> None:
     settings = RequestorSettings("X", "LANDING", ((samples.CT_IMAGE, (samples.EXPLICIT,)),))
     with pytest.raises(AssociationRejected):
         Association.request(source.listener().address, settings)
-
-
-def test_each_process_listens_where_it_is_free(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, 1024)
-    with socket.create_server((LOOPBACK, 0)) as taken:
-        busy = ("FIRST", LOOPBACK, taken.getsockname()[1])
-        listener = MoveListener([busy, ("SECOND", LOOPBACK, 0)], "MIGRATOR", spool)
-        assert listener.ae_title == "SECOND"
-        listener.close()
-        with pytest.raises(SourceUnavailable, match=r"FIRST@127\.0\.0\.1"):
-            MoveListener([busy], "MIGRATOR", spool)
 
 
 def test_same_uid_in_two_series_comes_twice(opened: Callable[..., Opened]) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -14,12 +17,16 @@ from storage_backends.filesystem import FilesystemBackend
 from tests import samples
 from tests.migration.pacs import study_of
 from tests.migration.taking import Taker, never
-from vna.errors import InvalidInstance, Unavailable
+from vna.bootstrap_migration import opener_of
+from vna.errors import ConfigError, InvalidInstance, Unavailable
 from vna.migration.source_options import FolderOptions
 from vna.migration.sources.base import SourceError, SupportsWalk, Unreadable
 from vna.migration.sources.folder import FolderSource
-from vna.model.migration import FoundInstance, FoundStudy, Scope
+from vna.model.migration import FoundInstance, FoundStudy, Scope, SourceSettings
 from vna.spool import Spool, Spooled
+
+if TYPE_CHECKING:
+    from vna.bootstrap import Archive
 
 
 @pytest.fixture
@@ -174,6 +181,32 @@ def test_adopting_makes_no_copy(opened: Callable[..., FolderSource], tmp_path: P
     assert [path.stat().st_nlink for path in files] == [2, 2]
     assert {path.read_bytes() for path in files} == set(objects)
     backend.close()
+
+
+def test_adopting_across_file_systems_is_refused_before_anything_is_begun(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", 1024)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        if Path(other).stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("/dev/shm is on the file system of the temporary files")
+        below = Path(other, "below")
+        below.mkdir()
+        FolderSource(FolderOptions(other, adopt=True), spool).check()
+        (below / "one.dcm").write_bytes(samples.small())
+        with pytest.raises(SourceError, match=r"another file system.*adopt=false"):
+            FolderSource(FolderOptions(other, adopt=True), spool).check()
+        FolderSource(FolderOptions(other), spool).check()
+    assert list((tmp_path / "spool").rglob("*.dcm")) == []
+
+
+def test_a_storage_that_can_t_adopt_refuses_such_a_source(tmp_path: Path) -> None:
+    objects = SimpleNamespace(adopts=False, default="bucket")
+    archive = SimpleNamespace(spool=Spool(tmp_path, 1024), objects=objects)
+    open_ = opener_of(cast("Archive", archive))
+    options = {"path": str(tmp_path), "adopt": "true"}
+    with pytest.raises(ConfigError, match=r"'bucket'.*adopt=false"):
+        open_(SourceSettings("folder", options))
+    objects.adopts = True
+    assert open_(SourceSettings("folder", options)).capabilities().adopts
 
 
 def test_a_refused_adoption_leaves_the_file(

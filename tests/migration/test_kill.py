@@ -7,8 +7,10 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from tests.index.processes import family, kill_all, postmaster_of
@@ -25,14 +27,34 @@ KILLS = 20
 SEED = 20261122
 
 
-def process(url: str, directory: Path, step: str = "") -> subprocess.Popen[str]:
+def process(*arguments: str | Path) -> subprocess.Popen[str]:
+    """See tests.migration.migrate_and_die."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.migration.migrate_and_die", url, str(directory), step],
+        [sys.executable, "-m", "tests.migration.migrate_and_die", *map(str, arguments)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[subprocess.Popen[str]]:
+    """A process that forks for every line that it reads."""
+    with process() as parent:
+        yield parent
+        assert parent.stdin is not None
+        parent.stdin.close()
+
+
+def end_of(forks: subprocess.Popen[str], url: str, directory: Path, step: str) -> tuple[str, int]:
+    """What a worker said before it died at this step, and of what it died."""
+    assert forks.stdin is not None
+    assert forks.stdout is not None
+    forks.stdin.write(orjson.dumps([url, str(directory), step]).decode() + "\n")
+    forks.stdin.flush()
+    return forks.stdout.readline(), int(forks.stdout.readline())
 
 
 def write(source: PaperSource, directory: Path) -> None:
@@ -62,17 +84,21 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("step", STEPS)
 def test_a_worker_killed_at_any_step(
-    step: str, site: Site, database_url: str, tmp_path: Path
+    step: str,
+    site: Site,
+    forks: subprocess.Popen[str],
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("vna.index.transfer_ledger.LEASE_SECONDS", 0.3)
     for _ in range(2):
         study(3, add=site.source.add)
     write(site.source, tmp_path)
     campaign = site.begin()
     if "listed" in step:
         site.rows("UPDATE migration_study SET listed = 0 RETURNING id")
-    victim = process(database_url, tmp_path, step)
-    out, _ = victim.communicate()
-    assert (victim.returncode, out) == (-signal.SIGKILL, "working\n")
+    assert end_of(forks, database_url, tmp_path, step) == ("working\n", -signal.SIGKILL)
     assert site.work(campaign).state is CampaignState.DONE
     assert_whole(site)
 
@@ -92,7 +118,7 @@ def test_twenty_kills_of_workers_and_of_postgres_in_one_campaign(tmp_path: Path)
             Ceilings(associations=4, instances_per_second=40), attempts=3, retry_seconds=0
         )
         site.begin(settings)
-        workers = [process(server.url, tmp_path) for _ in range(3)]
+        workers = [process(server.url, tmp_path, "") for _ in range(3)]
         for number in range(KILLS):
             victim = workers.pop(0)
             assert victim.stdout is not None
@@ -105,7 +131,7 @@ def test_twenty_kills_of_workers_and_of_postgres_in_one_campaign(tmp_path: Path)
                 servers.append(server := EmbeddedPostgres.start(tmp_path))
             victim.kill()
             victim.communicate()
-            workers.append(process(server.url, tmp_path))
+            workers.append(process(server.url, tmp_path, ""))
         for worker in workers:
             out, _ = worker.communicate(timeout=120)
             assert out.endswith("done\n")

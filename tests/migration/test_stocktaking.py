@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.migration.conftest import WHO, Site
+from tests.migration.conftest import WHO, Site, study
 from tests.migration.pacs import LOOPBACK, Manners, Pacs, keep, study_of
 from vna.migration import dicom_keys as tags
 from vna.migration.dicom_keys import text
@@ -16,8 +16,9 @@ from vna.migration.sources.base import MigrationSource, SourceUnavailable
 from vna.migration.sources.dicom import DicomSource
 from vna.migration.sources.folder import FolderSource
 from vna.migration.stocktaking import Stock, Stocktaking
+from vna.migration.sweep import IncompleteInventory
 from vna.model.campaign import Campaign, NewCampaign
-from vna.model.migration import SourceSettings
+from vna.model.migration import FoundStudy, Scope, SourceSettings
 
 
 @pytest.fixture
@@ -131,3 +132,17 @@ def test_files_are_walked_once(site: Site, tmp_path: Path) -> None:
 
 def _raise(error: Exception) -> None:
     raise error
+
+
+def test_what_was_shown_before_a_gap_counts(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    study(2, "1.2.1", site.source.add)
+    shown = site.source.studies
+
+    def cut(scope: Scope) -> Iterator[FoundStudy]:
+        yield from shown(scope)
+        raise IncompleteInventory("there is more")
+
+    monkeypatch.setattr(site.source, "studies", cut)
+    stock = taken(site, site.source, campaign_of(site))
+    assert (stock.studies, stock.instances, stock.problems) == (1, 2, ["there is more"])
+    assert not stock.is_complete

@@ -41,6 +41,7 @@ class Gateway:
     knows_pages: bool = True
     single: bool = False
     breaks_off: bool = False
+    breaks_over: str = ""
     hold: Callable[[], object] = lambda: None
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -71,6 +72,7 @@ class Handler(BaseHTTPRequestHandler):
 
     gateway: ClassVar[Gateway]
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         gateway, target = self.gateway, urlsplit(self.path)
@@ -106,13 +108,16 @@ class Handler(BaseHTTPRequestHandler):
     def _retrieve(self, words: list[str]) -> None:
         gateway = self.gateway
         gateway.hold()
+        if gateway.breaks_over and (words[-2] != "instances" or words[-1] == gateway.breaks_over):
+            self.close_connection = True
+            return
         if words[-2] == "instances":
             found = [gateway.objects[words[-1]]] if words[-1] in gateway.objects else []
         else:
             kept = {
                 k.uids.sop_instance_uid
                 for k in gateway.pacs.kept
-                if k.uids.study_instance_uid == words[-1]
+                if words[-1] in {k.uids.study_instance_uid, k.uids.series_instance_uid}
             }
             found = [data for uid, data in gateway.objects.items() if uid in kept]
         if not found:
@@ -155,7 +160,7 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., Opened]]:
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         server.daemon_threads = True
         servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         gateway.url = f"http://127.0.0.1:{server.server_port}"
         return gateway, WebSource(WebOptions(gateway.url, **options), spool)  # type: ignore[arg-type]
 
@@ -204,7 +209,6 @@ def test_our_own_archive_gives_everything(
     spool.close()
 
 
-@pytest.mark.crash  # a minute: each question is an HTTP request
 @pytest.mark.parametrize("knows_pages", [True, False])
 def test_a_truncating_source_shows_everything(
     opened: Callable[..., Opened], knows_pages: bool
@@ -243,6 +247,20 @@ def test_only_what_is_missing_is_asked_for(opened: Callable[..., Opened], single
     assert sum("/instances/" in path for path in gateway.asked) == 2
 
 
+def test_a_series_is_asked_for_as_such(opened: Callable[..., Opened]) -> None:
+    gateway, source = opened(study_of(series=2, images=3))
+    study, found = the_study(source)
+    gateway.asked.clear()
+    taker = Taker()
+    assert source.fetch(study, found[:4], taker, never, found).taken == 4
+    path = f"/studies/{study.study_instance_uid}/series"
+    first, second = found[0].uids.series_instance_uid, found[3].uids
+    assert gateway.asked == [
+        f"{path}/{first}",
+        f"{path}/{second.series_instance_uid}/instances/{second.sop_instance_uid}",
+    ]
+
+
 def test_what_the_study_did_not_bring_is_asked_for_singly(opened: Callable[..., Opened]) -> None:
     gateway, source = opened(study_of(images=3))
     study, found = the_study(source)
@@ -260,6 +278,20 @@ def test_what_can_not_be_had_is_a_failure(opened: Callable[..., Opened]) -> None
     assert report.taken == 2
     assert [failure.sop_instance_uid for failure in report.failures] == [missing]
     assert "404" in report.failures[0].reason
+
+
+def test_an_object_over_which_the_source_breaks_off_costs_no_other(
+    opened: Callable[..., Opened],
+) -> None:
+    gateway, source = opened(study_of(images=3))
+    study, found = the_study(source)
+    gateway.breaks_over = found[0].uids.sop_instance_uid
+    report = source.fetch(study, found, Taker(), never)
+    assert report.taken == 2
+    assert [failure.sop_instance_uid for failure in report.failures] == [gateway.breaks_over]
+    gateway.answers["/studies"] = (503, b"not now")
+    with pytest.raises(SourceUnavailable):
+        source.fetch(study, found[:1], Taker(), never)
 
 
 def test_an_answer_that_breaks_off_is_not_taken(opened: Callable[..., Opened]) -> None:

@@ -12,7 +12,7 @@ from tests import samples
 from tests.migration.conftest import AT_ONCE, WHO, Site, study
 from vna.index import transfer_ledger
 from vna.index.transfer_ledger import MOST_LOSSES
-from vna.migration.sources.base import MigrationSource
+from vna.migration.sources.base import MigrationSource, SourceBusy
 from vna.migration.workers import MigrationWorkers
 from vna.model.campaign import (
     Campaign,
@@ -115,6 +115,25 @@ def test_a_pause_takes_effect_at_once_and_loses_nothing(site: Site) -> None:
     assert site.states() == dict.fromkeys(uids, "verified")
     assert not kept.intersection(*site.source.asked)
     site.assert_counts_agree()
+
+
+def test_a_study_for_which_the_source_is_busy_holds_up_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_REST", "_LONGEST_REST"):
+        monkeypatch.setattr(f"vna.migration.campaign_worker.{name}", 0.1)
+    monkeypatch.setattr("vna.migration.campaign_worker._PATIENCE", 3)
+    study(1, "1.2.1", site.source.add)
+    study(1, "1.2.2", site.source.add)
+
+    def refuse(study_uid: str) -> None:
+        if study_uid == "1.2.1":
+            raise SourceBusy("later")
+
+    site.source.before_fetch = refuse
+    done = site.work(site.begin())
+    assert done.state is CampaignState.DONE
+    assert site.study_states() == {"1.2.1": "parked source-busy", "1.2.2": "verified"}
 
 
 def test_hours_without_transfer(site: Site) -> None:

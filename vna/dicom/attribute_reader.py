@@ -30,10 +30,26 @@ _PATIENT_LEVEL, _STUDY_LEVEL, _SERIES_LEVEL, _INSTANCE_LEVEL = range(4)
 class AttributeReader:
     """Reads values of one dataset as they are asked for; `warnings` collects what is odd."""
 
-    __slots__ = ("_cache", "_charset_value", "_charsets", "_elements", "_encoding", "warnings")
+    __slots__ = (
+        "_cache",
+        "_charset_value",
+        "_charsets",
+        "_elements",
+        "_encoding",
+        "_true_charsets",
+        "warnings",
+    )
 
-    def __init__(self, elements: Elements, encoding: Encoding, cache: LevelCache) -> None:
+    def __init__(
+        self,
+        elements: Elements,
+        encoding: Encoding,
+        cache: LevelCache,
+        character_set: tuple[str, ...] | None = None,
+    ) -> None:
+        """`character_set`: the terms by which texts are read, whatever the dataset says of itself."""
         self._elements, self._encoding, self._cache = elements, encoding, cache
+        self._true_charsets = character_set
         self.warnings: list[str] = []
         self._read_charsets()
 
@@ -126,6 +142,10 @@ class AttributeReader:
         return self._cache.keep(key, attributes)
 
     def _read_charsets(self) -> None:
+        if self._true_charsets is not None:
+            self._charset_value = "\\".join(("true", *self._true_charsets)).encode()
+            self._charsets = self._true_charsets or DEFAULT
+            return
         self._charset_value = self.data(CHARACTER_SET, MAX_CHARSET_BYTES)
         self._charsets = (
             parse_charsets(self._charset_value, self.warnings)

@@ -58,6 +58,23 @@ def dataset_chunks(attributes: Mapping[str, JsonElement], bulk: BulkData) -> lis
         return _Builder(bulk, unicode=True).dataset(attributes, _Place())
 
 
+def chunks_in(
+    attributes: Mapping[str, JsonElement], charsets: tuple[str, ...]
+) -> list[Chunk] | None:
+    """As `dataset_chunks`, without bulk data and in these character sets alone; None where a text does not fit them.
+
+    `charsets` is a label that `usable_charsets` gave; in () only ASCII fits. Raises InvalidInstance.
+    """
+    try:
+        return _Builder(_no_bulk, unicode=False).dataset(attributes, _Place(charsets=charsets))
+    except _DoesNotFit:
+        return None
+
+
+def _no_bulk(uri: str) -> BulkValue:
+    raise InvalidInstance(f"there is no bulk data {uri[:80]!r} here")
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """What an item inherits: the path for messages, the depth, the character sets."""

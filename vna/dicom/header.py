@@ -77,12 +77,14 @@ class HeaderReader:
         sop_instance_uid: str = "",
         sop_class_uid: str = "",
         issuer_of_patient_id: str = "",
+        character_set: tuple[str, ...] | None = None,
     ) -> Header:
-        """As `read_header`."""
+        """As `read_header`; texts by the defined terms of `character_set` where it is given, () being the default
+        repertoire, whatever the dataset says of itself.
+        """
         view: Buffer = buffer if isinstance(buffer, bytes) else memoryview(buffer)
-        return self._header(
-            self._walked(view), (sop_instance_uid, sop_class_uid, issuer_of_patient_id)
-        )
+        told = (sop_instance_uid, sop_class_uid, issuer_of_patient_id)
+        return self._header(self._walked(view), told, character_set)
 
     def read_held(
         self,
@@ -121,12 +123,18 @@ class HeaderReader:
                 return replace(walked, whole=pieces)
         return None
 
-    def _header(self, walked: Walked, told: tuple[str, str, str]) -> Header:
+    def _header(
+        self,
+        walked: Walked,
+        told: tuple[str, str, str],
+        character_set: tuple[str, ...] | None = None,
+    ) -> Header:
         """`told`: what stands in for a SOP Instance UID, a SOP Class UID, and an issuer of the patient ID."""
         sop_instance_uid, sop_class_uid, issuer_of_patient_id = told
         envelope, syntax, scanner = walked.envelope, walked.syntax, walked.scanner
         _refuse_directory(envelope, walked.dataset, scanner)
-        reader = AttributeReader(walked.dataset.elements, syntax.encoding, self._levels)
+        elements = walked.dataset.elements
+        reader = AttributeReader(elements, syntax.encoding, self._levels, character_set)
         identity = _identify(envelope, reader, sop_instance_uid, sop_class_uid)
         layout, pixels, declared = find_layout(walked, reader)
         frames = pixels.frames if pixels else None

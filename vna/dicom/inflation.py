@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from vna.dicom.deflate import Inflater, window_of
+from vna.errors import Unsupported
 
 _PIECE = 256 * 2**10
 
 
-def inflated_pieces(deflated: Iterable[bytes]) -> Iterator[bytes]:
+def inflated_pieces(deflated: Iterable[bytes], *, is_strict: bool = False) -> Iterator[bytes]:
     """The inflated bytes of a raw deflate stream, or one with a zlib or gzip header.
 
-    Lenient: a damaged stream gives what comes before the damage. At most one piece is held.
+    Lenient: a damaged stream gives what comes before the damage; where `is_strict`, it raises Unsupported behind it. At
+    most one piece is held.
     """
     stream = None
     for piece in deflated:
@@ -22,3 +24,5 @@ def inflated_pieces(deflated: Iterable[bytes]) -> Iterator[bytes]:
             data = stream.inflate(_PIECE)
             if data:
                 yield data
+    if is_strict and (stream is None or not stream.is_whole):
+        raise Unsupported("its deflated dataset breaks off")

@@ -10,7 +10,7 @@ from typing import Self
 from uuid import uuid4
 
 from vna.dimse import opening
-from vna.dimse.command import RESPONSE, Command, encode_command
+from vna.dimse.command import Command, encode_command
 from vna.dimse.errors import AssociationEnded, NotAccepted
 from vna.dimse.fragments import Buffer, Data, alike_messages, message_pdus
 from vna.dimse.handshake import agreed_extended, agreed_window
@@ -277,15 +277,7 @@ class Association:
             pass
         if command.is_response:
             return
-        answer = Command(
-            command_field=command.command_field | RESPONSE,
-            message_id_being_responded_to=command.message_id,
-            affected_sop_class_uid=command.sop_class_uid,
-            affected_sop_instance_uid=command.sop_instance_uid,
-            event_type_id=command.event_type_id,
-            status=status,
-        )
-        self.send(message.context.id, answer)
+        self.send(message.context.id, command.response(status))
 
     def release(self) -> None:
         """Ask for an orderly release, wait for the answer and close.

@@ -92,6 +92,18 @@ class Command:
         """The SOP instance, affected or requested."""
         return self.affected_sop_instance_uid or self.requested_sop_instance_uid
 
+    def response(self, status: int) -> Command:
+        """The response to this request, which repeats what identifies it (PS3.7 9.3, 10.3)."""
+        return Command(
+            command_field=self.command_field | RESPONSE,
+            message_id_being_responded_to=self.message_id,
+            affected_sop_class_uid=self.sop_class_uid,
+            affected_sop_instance_uid=self.sop_instance_uid,
+            event_type_id=self.event_type_id,
+            action_type_id=self.action_type_id,
+            status=status,
+        )
+
     @property
     def name(self) -> str:
         """For logs: "C-STORE-RQ", or the number of an unknown command."""

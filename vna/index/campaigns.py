@@ -10,6 +10,7 @@ from typing import Any
 from vna.audit import AuditAction, AuditEvent
 from vna.errors import ConfigError, NotFound
 from vna.index.audit import record_within
+from vna.index.campaign_rules import declare_within
 from vna.index.database import Connection, Database
 from vna.index.jsonb import to_jsonb
 from vna.index.sql import load
@@ -27,6 +28,7 @@ from vna.model.identifiers import Origin
 from vna.model.migration import Scope, SourceSettings
 
 _REMOVED_AT_ONCE = 200
+_RETRIED = (*EXCEPTIONAL, ItemState.VERIFIED)
 _BEFORE: dict[CampaignState, tuple[CampaignState, ...]] = {
     CampaignState.RUNNING: (CampaignState.NEW, CampaignState.PAUSED, CampaignState.DONE),
     CampaignState.PAUSED: (CampaignState.RUNNING,),
@@ -53,6 +55,8 @@ class CampaignIndex:
             with connection.transaction():
                 row = connection.execute(load("queries/migration_add"), values).fetchone()
                 if row is not None:
+                    if new.rules is not None:
+                        declare_within(connection, row[0], new.rules, origin)
                     record_within(connection, _event(new.name, "added", origin))
                 return row
 
@@ -122,12 +126,12 @@ class CampaignIndex:
         uids: Sequence[str] | None = None,
         reason: str = "",
     ) -> int:
-        """Try studies in these states again, with all their attempts; returns how many. A campaign that was done runs
-        again then.
+        """Try studies in these states again, with all their attempts; returns how many. What is verified is verified
+        again, and not fetched. A campaign that was done runs again then.
         """
         values = {
             "campaign": campaign.campaign_id,
-            "states": [state.value for state in states if state in EXCEPTIONAL],
+            "states": [state.value for state in states if state in _RETRIED],
             "uids": None if uids is None else list(uids),
             "reason": reason,
         }

@@ -18,7 +18,7 @@ from vna.model.found_frames import FoundFrames
 from vna.model.frames import NativeFrames, unpack_frames
 from vna.model.identifiers import InstanceUids
 
-_COLUMNS = 18
+_COLUMNS = 19
 _ENTRY = struct.Struct("<2Q")
 _NATIVE = (b"N", b"n")
 _MAX_NUMBER = 2**27
@@ -66,7 +66,7 @@ def _whole_number(value: bytes) -> int:
 _MAKE: tuple[Callable[[bytes], Any], ...] = (
     *(_whole_number, bytes.decode, bytes.decode, bytes.decode, bytes.decode, bytes.decode),
     *(_whole_number, _whole_number, _whole_number, _whole_number, _whole_number, _whole_number),
-    *(bytes.decode, bytes.decode, _whole_number, _whole_number, bytes, bytes),
+    *(bytes.decode, bytes.decode, _whole_number, _whole_number, bytes, bytes, _whole_number),
     *(bytes.decode, _whole_number, bytes, bytes),
 )
 """What Postgres' binary form of each column of the query means: int8 or int4, text, bytea."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from storage_backends.base import Digest
 from vna.index.copies import CopyIndex
+from vna.index.corrections import CorrectionIndex
 from vna.index.database import Database
 from vna.index.differences import SharedAttributes
 from vna.index.frame_places import FramePlaces
@@ -55,6 +56,7 @@ class Conflict:
     location: Location | None
     number_of_frames: int
     layout: InstanceLayout
+    correction: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Counts:
 class InstanceIndex:
     """Which instances there are. Shared by all threads. `copies`: the objects behind their versions;
     `replicas`: further objects with the same bytes; `selections`: what a retrieve delivers; `frame_places`: where
-    frames lie.
+    frames lie; `corrections`: what is changed in instances on their way out.
     """
 
     def __init__(self, database: Database) -> None:
@@ -81,6 +83,7 @@ class InstanceIndex:
         self._registering = PreparedCall(load("queries/register"))
         self._waiting_commits = threading.BoundedSemaphore(max(1, database.pool_size // 2))
         self.copies = CopyIndex(database)
+        self.corrections = CorrectionIndex(database)
         self.replicas = ReplicaIndex(database)
         self.documents = MetadataDocumentIndex(database)
         self.selections = SelectionIndex(database)
@@ -183,4 +186,5 @@ def _conflict(row: Sequence[Any]) -> Conflict:
         location=None if row[17] is None else Location(*row[17:21]),
         number_of_frames=row[21],
         layout=InstanceLayout(*row[22:27]),
+        correction=row[27],
     )

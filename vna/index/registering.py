@@ -69,6 +69,7 @@ def parameters_of(
         None if known is None else known.series_id,
         differences,
         *copies_of(new),
+        new.correction,
     ]
 
 

@@ -64,10 +64,12 @@ def _chosen(connection: Connection, statement: sql.Composed, values: Sequence[ob
     kinds: dict[tuple[str, str], int] = {}
     hasher = blake2b(digest_size=16)
     with connection.cursor() as cursor:
-        for instance_id, *kind, digest in cursor.stream(statement, values, size=_BATCH):
+        for instance_id, *kind, digest, correction in cursor.stream(statement, values, size=_BATCH):
             ids.append(instance_id)
             numbers.append(kinds.setdefault((kind[0], kind[1]), len(kinds)))
             hasher.update(digest)
+            if correction is not None:
+                hasher.update(correction.to_bytes(8, "big"))
     return Chosen(ids, numbers, tuple(Kind(*kind) for kind in kinds), hasher.hexdigest())
 
 
@@ -102,4 +104,5 @@ def stored_instance(row: Sequence[Any]) -> StoredInstance:
         location=Location(*row[12:16]),
         object_digest=unpacked_digest(row[16]),
         dataset_digest=unpacked_digest(row[17]),
+        correction=row[18],
     )

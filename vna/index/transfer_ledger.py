@@ -61,8 +61,9 @@ class TransferLedger:
         )
         if row is None:
             return None
-        state, settings, *others = row
-        return Orders(CampaignState(state), settings_of(settings), *others)
+        state, settings, workers, rank, active, neighbours = row
+        others = tuple(map(settings_of, neighbours))
+        return Orders(CampaignState(state), settings_of(settings), workers, rank, active, others)
 
     def tidy(self, campaign: Campaign) -> int:
         """Take the studies of dead workers, and those whose next attempt has come, back into the queue."""
@@ -90,6 +91,20 @@ class TransferLedger:
             return None
         number, uid, claimed, tree, is_listed, attempts = row
         return StudyItem(number, found_study(uid, claimed, tree), is_listed, attempts)
+
+    def samples(
+        self, campaign: Campaign, limit: int, uids: Sequence[str] | None = None
+    ) -> list[StudyItem]:
+        """Some studies, spread over the whole campaign; or those of `uids`. Nobody holds them."""
+        values = {
+            "campaign": campaign.campaign_id,
+            "limit": limit,
+            "uids": None if uids is None else [to_text(uid) for uid in uids],
+        }
+        rows = self._database.attempt(
+            lambda c: c.execute(load("queries/migration_samples"), values).fetchall()
+        )
+        return [StudyItem(row[0], found_study(*row[1:4]), row[4], 0) for row in rows]
 
     def instances(self, study: StudyItem) -> list[InstanceItem]:
         """What is listed of a study, and what came beside that, by series."""
@@ -156,7 +171,7 @@ class TransferLedger:
                 if held is None:
                     return False
                 if verdicts:
-                    connection.execute(load("queries/migration_verdicts"), _verdicts(verdicts))
+                    connection.execute(load("queries/migration_verdicts"), verdict_values(verdicts))
                 connection.execute(load("queries/migration_finish"), values)
                 return True
 
@@ -189,7 +204,7 @@ class TransferLedger:
 
 def _item(study: str, row: Sequence[Any]) -> InstanceItem:
     number, state, series, uid, sop_class, syntax, size, frames, modality, place, *came = row
-    is_listed, outcome, received, dataset = came
+    is_listed, outcome, received, dataset, rules = came
     found = FoundInstance(
         InstanceUids(study, series, uid), sop_class, syntax, size, frames, modality, place
     )
@@ -201,6 +216,7 @@ def _item(study: str, row: Sequence[Any]) -> InstanceItem:
         None if outcome is None else Outcome(outcome),
         _digest(received),
         _digest(dataset),
+        rules,
     )
 
 
@@ -221,6 +237,7 @@ def _version(row: Sequence[Any]) -> KeptVersion:
         object_digest=unpacked_digest(row[12]),
         dataset_digest=unpacked_digest(row[13]),
         pixel_digest=_digest(row[14]),
+        correction=row[15],
     )
 
 
@@ -231,6 +248,7 @@ def _landed(landings: Sequence[Landing]) -> dict[str, object]:
         "received": [packed_digest(item.received) for item in landings],
         "datasets": [packed_digest(item.received_dataset) for item in landings],
         "conflicts": [item.conflict_id for item in landings],
+        "rules": [item.rules for item in landings],
     }
 
 
@@ -243,7 +261,8 @@ def _unlisted(landings: Sequence[Landing]) -> dict[str, object]:
     }
 
 
-def _verdicts(verdicts: Sequence[Verdict]) -> dict[str, object]:
+def verdict_values(verdicts: Sequence[Verdict]) -> dict[str, object]:
+    """Verdicts as their statement takes them."""
     return {
         "ids": [item.instance_id for item in verdicts],
         "states": [item.state.value for item in verdicts],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from vna import metrics
 from vna.errors import Unavailable, VnaError
 from vna.index.campaigns import CampaignIndex
-from vna.migration.hours import ceilings_at, share_of
+from vna.migration.hours import least_at, share_of
 from vna.migration.outcome import missed
 from vna.migration.pace import AdaptiveLimit
 from vna.migration.sources.base import (
@@ -42,6 +43,8 @@ _UNIT = 512 * 1024
 _VERIFYING = 4
 _REST, _LONGEST_REST = 1.0, 8.0
 _SOON = 5.0
+_PATIENCE = 20
+"""So often in a row a study may find a source busy that others may have nothing to say to any more."""
 _STOP_SECONDS = 10.0
 
 
@@ -86,6 +89,7 @@ class CampaignWorker:
         self._note = ""
         self._went_well_at = 0.0
         self._postponed_at: dict[int, float] = {}
+        self._found_busy: Counter[int] = Counter()
 
     def run(self, should_stop: Callable[[], bool]) -> None:
         """Work. What is under way when it has to stop is given back, whole instances at a time."""
@@ -134,7 +138,7 @@ class CampaignWorker:
         sign of life: until then it does not begin.
         """
         self._settings = orders.settings
-        whole = ceilings_at(orders.settings, datetime.now(UTC))
+        whole = least_at((orders.settings, *orders.neighbours), datetime.now(UTC))
         mine = share_of(whole, orders.workers, orders.rank)
         free = max(0, whole.associations - orders.others_active)
         is_waiting = orders.workers > 1 and not self._is_ready
@@ -243,6 +247,7 @@ class CampaignWorker:
                 return
             self._rest, self._went_well_at = _REST, now
             self._postponed_at.pop(study_id, None)
+            del self._found_busy[study_id]
             units = max(report.taken, report.taken_bytes / _UNIT)
             active = self._fetching() + 1
             self._limit.went_well(now, done.seconds / units if units else None, active)
@@ -262,14 +267,19 @@ class CampaignWorker:
     def _postponed(
         self, study: StudyItem, settings: CampaignSettings, reason: Reason, said: str
     ) -> StudyEnd:
-        """The study makes room for others. Where these go well and it fails again, it counts as its own fault."""
+        """The study makes room for others. Where these go well and it fails again, it counts as its own fault; so it
+        does when the source has been too busy for it again and again.
+        """
         with self._lock:
             before = self._postponed_at.get(study.study_id)
             self._postponed_at[study.study_id] = time.monotonic()
             is_its_fault = before is not None and before < self._went_well_at
+            self._found_busy[study.study_id] += reason is Reason.SOURCE_BUSY
+            is_its_fault |= self._found_busy[study.study_id] > _PATIENCE
+            others_turn = 2 * max(0.0, self._rest_until - time.monotonic())
         if is_its_fault:
             return missed(study, settings, reason, said)
-        pause = min(settings.retry_seconds, _SOON)
+        pause = max(others_turn, min(settings.retry_seconds, _SOON))
         return StudyEnd(ItemState.FAILED, reason, said, pause=pause, is_counted=False)
 
     def _take_rest(self, why: str) -> None:

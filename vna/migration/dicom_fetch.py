@@ -12,11 +12,12 @@ from vna.dimse.command import Command
 from vna.dimse.errors import AssociationEnded
 from vna.dimse.message import Message
 from vna.dimse.negotiation import RoleSelection
+from vna.migration import dicom_keys as tags
 from vna.migration.dicom_contexts import storage_contexts
 from vna.migration.dicom_keys import encode_keys
 from vna.migration.dicom_link import IDENTIFIER_SYNTAXES, DicomLink
 from vna.migration.dicom_receive import receive
-from vna.migration.dicom_requests import requests, singly
+from vna.migration.dicom_requests import Keys, Request, narrower, requests
 from vna.migration.move_listener import MoveListener
 from vna.migration.reception import Reception
 from vna.migration.sources.base import ShouldStop, SourceError, SourceUnavailable
@@ -51,10 +52,17 @@ class DicomFetch:
     """For one call of `fetch`; raises SourceError and its children, and what `take` raised stays in the reception."""
 
     def __init__(
-        self, link: DicomLink, study: FoundStudy, reception: Reception, should_stop: ShouldStop
+        self,
+        link: DicomLink,
+        study: FoundStudy,
+        reception: Reception,
+        should_stop: ShouldStop,
+        known: Sequence[FoundInstance] = (),
     ) -> None:
+        """`known`: all that is listed of the study, () when that is not known."""
         self._link, self._study, self._reception = link, study, reception
-        self._should_stop = should_stop
+        self._should_stop, self._known = should_stop, known
+        self._silent: list[Request] = []
         self._said: dict[str, None] = {}
         self._was_busy = self._was_stopped = self._was_success = False
 
@@ -66,24 +74,26 @@ class DicomFetch:
 
     def move(self, wanted: Sequence[FoundInstance], listener: MoveListener) -> None:
         """By C-MOVE to `listener`; after a Success that came too early the rest is waited for."""
-        uid = self._link.move_class
+        uid, caller = self._link.move_class, self._link.options.calling_ae_title
         with (
-            listener.expecting(self._reception, wanted) as message_id,
+            listener.expecting(self._reception, wanted, caller) as message_id,
             self._link.association([(uid, IDENTIFIER_SYNTAXES)], idle=_DAY) as association,
         ):
 
             def send(identifier: bytes) -> Iterator[scu.Answer]:
                 return scu.move(association, uid, identifier, listener.ae_title, message_id)
 
+            channel = _Channel(association, uid, message_id, send)
             try:
-                self._ask_all(_Channel(association, uid, message_id, send), wanted)
+                self._ask_all(channel, wanted)
             except _UnknownDestination as exc:
                 raise SourceError(
                     f"{self._link.name} does not know the C-MOVE destination {listener.ae_title}: have it added there "
                     f"with port {listener.address[1]} of this machine, or set move_destinations"
                 ) from exc
-            if self._was_success and not self._is_over():
-                self._reception.settle(self._link.options.settle_time, self._should_stop)
+            self._settle()
+            if self._ask_silent(channel):
+                self._settle()
 
     def get(self, wanted: Sequence[FoundInstance], spool: Spool) -> None:
         """By C-GET, over as many associations as the contexts need."""
@@ -98,7 +108,9 @@ class DicomFetch:
             roles = [RoleSelection(name, scu=False, scp=True) for name in classes]
             proposed = [(uid, IDENTIFIER_SYNTAXES), *contexts]
             with self._link.association(proposed, roles, _DAY) as association:
-                self._ask_all(self._get_channel(association, spool), due)
+                channel = self._get_channel(association, spool)
+                self._ask_all(channel, due)
+                self._ask_silent(channel)
 
     def _get_channel(self, association: Association, spool: Spool) -> _Channel:
         uid, message_id = self._link.get_class, association.next_message_id()
@@ -112,15 +124,35 @@ class DicomFetch:
         return _Channel(association, uid, message_id, send)
 
     def _ask_all(self, channel: _Channel, wanted: Sequence[FoundInstance]) -> None:
-        context = channel.association.context_for(channel.sop_class_uid)
         with_patient = self._link.options.model == "patient"
-        for keys, instances in requests(self._study, wanted, with_patient=with_patient):
-            before = self._reception.missing
-            is_refused = self._asked(channel, encode_keys(keys, context.transfer_syntax))
-            if not is_refused or len(instances) < 2 or self._reception.missing < before:
-                continue
-            for single, _ in singly(keys, instances):
-                self._asked(channel, encode_keys(single, context.transfer_syntax))
+        for request in requests(self._study, wanted, self._known, with_patient=with_patient):
+            self._ask(channel, *request)
+
+    def _ask(self, channel: _Channel, keys: Keys, instances: list[FoundInstance]) -> None:
+        """One request; what it is refused for is asked for in narrower ones."""
+        context = channel.association.context_for(channel.sop_class_uid)
+        before = self._reception.missing
+        is_refused = self._asked(channel, encode_keys(keys, context.transfer_syntax))
+        if self._reception.missing < before:
+            return
+        if is_refused:
+            for request in narrower(keys, instances):
+                self._ask(channel, *request)
+        elif keys[tags.LEVEL] == "SERIES":
+            self._silent.append((keys, instances))
+
+    def _ask_silent(self, channel: _Channel) -> bool:
+        """Ask for the instances of series that were promised, and of which none came; whether there are any."""
+        silent, self._silent = self._silent, []
+        silent = [r for r in silent if all(self._reception.is_missing(found) for found in r[1])]
+        for keys, instances in silent:
+            for request in narrower(keys, instances):
+                self._ask(channel, *request)
+        return bool(silent)
+
+    def _settle(self) -> None:
+        if self._was_success and not self._is_over():
+            self._reception.settle(self._link.options.settle_time, self._should_stop)
 
     def _asked(self, channel: _Channel, identifier: bytes) -> bool:
         """Whether the source refused the request as such; nothing is asked any more when all is to end."""
@@ -146,7 +178,9 @@ class DicomFetch:
         status = final.status or 0
         if status == DESTINATION_UNKNOWN:
             raise _UnknownDestination
-        self._was_busy |= status in BUSY
+        # 0xA702 is also what all failed sub-operations end with (PS3.4 C.4.2.1.5): those were tried.
+        was_tried = bool(final.number_of_failed_suboperations)
+        self._was_busy |= status in BUSY and not was_tried
         self._was_success |= status == SUCCESS
         counts = (
             final.number_of_completed_suboperations,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vna.dicom.part10 import file_meta
-from vna.dimse.command import RESPONSE, Command
 from vna.dimse.errors import DimseError
 from vna.dimse.message import Message
 from vna.errors import InvalidInstance, VnaError
@@ -55,15 +54,3 @@ def spooled(message: Message, spool: Spool, reception: Reception, calling_ae_tit
                 f"instance {command.affected_sop_instance_uid} came without a dataset"
             )
         return writer.finish()
-
-
-def response(message: Message, status: int) -> Command:
-    """The answer to a request."""
-    command = message.command
-    return Command(
-        command.command_field | RESPONSE,
-        message_id_being_responded_to=command.message_id,
-        affected_sop_class_uid=command.affected_sop_class_uid,
-        affected_sop_instance_uid=command.affected_sop_instance_uid,
-        status=status,
-    )

@@ -1,4 +1,4 @@
-"""What a C-MOVE or C-GET asks for: whole studies where all is wanted, else lists of instances."""
+"""What a C-MOVE or C-GET asks for: a study or series where all of it is wanted, else lists of instances."""
 
 from __future__ import annotations
 
@@ -13,43 +13,89 @@ from vna.model.migration import FoundInstance, FoundStudy
 UIDS_AT_ONCE = 50
 _MOST_COUNTS = 10_000
 Keys = Mapping[int, str]
+Request = tuple[Keys, list[FoundInstance]]
 
 
 def requests(
-    study: FoundStudy, wanted: Sequence[FoundInstance], *, with_patient: bool
-) -> Iterator[tuple[Keys, list[FoundInstance]]]:
-    """Keys of one request after the other, with the instances that each is to bring."""
+    study: FoundStudy,
+    wanted: Sequence[FoundInstance],
+    known: Sequence[FoundInstance] = (),
+    *,
+    with_patient: bool,
+) -> Iterator[Request]:
+    """Keys of one request after the other, with the instances that each is to bring.
+
+    The study is asked for where all of it is wanted, series where all that are `known` of them are.
+    """
     above = {tags.STUDY_INSTANCE_UID: study.study_instance_uid}
     if with_patient:
         above[tags.PATIENT_ID] = study.patient_id
-    if is_whole(study, wanted):
+    if is_whole(study, wanted, known):
         yield {**above, tags.LEVEL: "STUDY"}, list(wanted)
         return
-    series: dict[str, list[FoundInstance]] = {}
-    for found in wanted:
-        series.setdefault(found.uids.series_instance_uid, []).append(found)
-    for uid, instances in series.items():
-        for at in range(0, len(instances), UIDS_AT_ONCE):
-            yield _list_of(above, uid, instances[at : at + UIDS_AT_ONCE])
+    whole = whole_series(wanted, known)
+    for uid, instances in _by_series(wanted).items():
+        if uid in whole:
+            yield _series_of(above, uid), instances
+        else:
+            yield from _lists_of(above, uid, instances)
 
 
-def singly(
-    keys: Keys, wanted: Sequence[FoundInstance]
-) -> Iterator[tuple[Keys, list[FoundInstance]]]:
-    """The same instances, each in a request of its own, for a source that understands no lists."""
-    above = {tag: value for tag, value in keys.items() if tag != tags.SOP_INSTANCE_UID}
-    for found in wanted:
-        yield _list_of(above, found.uids.series_instance_uid, [found])
+def narrower(keys: Keys, wanted: Sequence[FoundInstance]) -> Iterator[Request]:
+    """The same instances by requests of the next level: series, lists of instances, and each instance alone."""
+    level = keys[tags.LEVEL]
+    above = {tag: keys[tag] for tag in (tags.STUDY_INSTANCE_UID, tags.PATIENT_ID) if tag in keys}
+    if level == "IMAGE":
+        for found in wanted if len(wanted) > 1 else ():
+            yield _list_of(above, found.uids.series_instance_uid, [found])
+        return
+    for uid, instances in _by_series(wanted).items():
+        if level == "STUDY" and len(instances) > 1:
+            yield _series_of(above, uid), instances
+        else:
+            yield from _lists_of(above, uid, instances)
 
 
-def is_whole(study: FoundStudy, wanted: Sequence[FoundInstance]) -> bool:
+def is_whole(
+    study: FoundStudy, wanted: Sequence[FoundInstance], known: Sequence[FoundInstance] = ()
+) -> bool:
     """Whether no less than the study is wanted, as far as its number of instances is known."""
-    return study.number_of_instances is None or len(wanted) >= study.number_of_instances
+    if study.number_of_instances is None and not known:
+        return True
+    return len(wanted) >= max(study.number_of_instances or 0, len(known))
 
 
-def _list_of(
+def whole_series(
+    wanted: Sequence[FoundInstance], known: Sequence[FoundInstance]
+) -> dict[str, list[FoundInstance]]:
+    """Series of several instances of which all that are known are wanted, by their UIDs."""
+    sizes = {uid: len(instances) for uid, instances in _by_series(known).items()}
+    return {
+        uid: instances
+        for uid, instances in _by_series(wanted).items()
+        if 1 < sizes.get(uid, 0) <= len(instances)
+    }
+
+
+def _by_series(instances: Sequence[FoundInstance]) -> dict[str, list[FoundInstance]]:
+    series: dict[str, list[FoundInstance]] = {}
+    for found in instances:
+        series.setdefault(found.uids.series_instance_uid, []).append(found)
+    return series
+
+
+def _series_of(above: Keys, series_instance_uid: str) -> Keys:
+    return {**above, tags.LEVEL: "SERIES", tags.SERIES_INSTANCE_UID: series_instance_uid}
+
+
+def _lists_of(
     above: Keys, series_instance_uid: str, instances: list[FoundInstance]
-) -> tuple[Keys, list[FoundInstance]]:
+) -> Iterator[Request]:
+    for at in range(0, len(instances), UIDS_AT_ONCE):
+        yield _list_of(above, series_instance_uid, instances[at : at + UIDS_AT_ONCE])
+
+
+def _list_of(above: Keys, series_instance_uid: str, instances: list[FoundInstance]) -> Request:
     uids = "\\".join(found.uids.sop_instance_uid for found in instances)
     keys = {
         **above,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,16 @@ def ceilings_at(settings: CampaignSettings, moment: datetime) -> Ceilings:
         if _holds(window, local.weekday(), minute):
             return window.ceilings
     return settings.ceilings
+
+
+def least_at(campaigns: Sequence[CampaignSettings], moment: datetime) -> Ceilings:
+    """What keeps the ceilings of several campaigns of one source."""
+    ceilings = [ceilings_at(settings, moment) for settings in campaigns]
+    return Ceilings(
+        min(one.associations for one in ceilings),
+        min((one.instances_per_second for one in ceilings if one.instances_per_second), default=0),
+        min((one.bytes_per_second for one in ceilings if one.bytes_per_second), default=0),
+    )
 
 
 def share_of(ceilings: Ceilings, workers: int, rank: int) -> Ceilings:

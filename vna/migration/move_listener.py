@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import socket
 import threading
@@ -21,7 +22,7 @@ from vna.dimse.settings import (
     Timeouts,
 )
 from vna.errors import InvalidInstance, VnaError
-from vna.migration.dicom_receive import OUT_OF_RESOURCES, receive, response, spooled
+from vna.migration.dicom_receive import OUT_OF_RESOURCES, receive, spooled
 from vna.migration.reception import Reception
 from vna.migration.sources.base import SourceError, SourceUnavailable
 from vna.migration.storage_policy import StoragePolicy
@@ -35,6 +36,9 @@ _MAX_MESSAGE_ID = 0xFFFF
 _PAUSE = 0.5
 _NOT_DUE = 0xA900
 
+Destination = tuple[str, str, int]
+"""AE title, host and port."""
+
 
 class MoveListener:
     """One port of this process.
@@ -43,14 +47,14 @@ class MoveListener:
     that leaves that out by the SOP Instance UID, and last by the study.
     """
 
-    def __init__(
-        self, destinations: Sequence[tuple[str, str, int]], originator: str, spool: Spool
-    ) -> None:
+    def __init__(self, destinations: Sequence[Destination], spool: Spool) -> None:
         """Listen at the first of `destinations` that is free. Raises SourceUnavailable when none is."""
-        self._originator, self._spool = originator.strip(), spool
-        self._socket, self.ae_title = _bound(destinations)
+        self._spool = spool
+        self._socket, self.destination = bound(destinations)
+        self.ae_title = self.destination[0]
         self._changed = threading.Condition()
         self._due: dict[int, Reception] = {}
+        self._originators: dict[int, str] = {}
         self._syntaxes: dict[int, frozenset[str]] = {}
         self._associations: set[Association] = set()
         self._connections = 0
@@ -66,17 +70,20 @@ class MoveListener:
         return str(host), int(port)
 
     @contextlib.contextmanager
-    def expecting(self, reception: Reception, wanted: Sequence[FoundInstance]) -> Iterator[int]:
-        """Take what comes for a fetch during the block; gives the message id of its C-MOVE."""
+    def expecting(
+        self, reception: Reception, wanted: Sequence[FoundInstance], originator: str
+    ) -> Iterator[int]:
+        """Take what comes for a fetch by `originator` during the block; gives the message id of its C-MOVE."""
         with self._changed:
             message_id = self._free_id()
             self._due[message_id] = reception
+            self._originators[message_id] = originator.strip()
             self._syntaxes[message_id] = frozenset(found.transfer_syntax_uid for found in wanted)
         try:
             yield message_id
         finally:
             with self._changed:
-                del self._due[message_id], self._syntaxes[message_id]
+                del self._due[message_id], self._syntaxes[message_id], self._originators[message_id]
             reception.close()
 
     def close(self) -> None:
@@ -153,9 +160,9 @@ class MoveListener:
             while (message := association.receive()) is not None:
                 if message.command.command_field == CommandField.C_STORE_RQ:
                     status = self._store(message, association.calling_ae_title)
-                    association.send(message.context.id, response(message, status))
+                    association.send(message.context.id, message.command.response(status))
                 elif message.command.command_field == CommandField.C_ECHO_RQ:
-                    association.send(message.context.id, response(message, 0))
+                    association.send(message.context.id, message.command.response(0))
                 else:
                     association.refuse(message)
         finally:
@@ -177,7 +184,10 @@ class MoveListener:
         command = message.command
         with self._changed:
             originator = command.move_originator_application_entity_title.strip()
-            if originator in {"", self._originator} and command.move_originator_message_id:
+            if (
+                originator in {"", *self._originators.values()}
+                and command.move_originator_message_id
+            ):
                 return self._due.get(command.move_originator_message_id)
             uid = command.affected_sop_instance_uid
             found = [reception for reception in self._due.values() if reception.wants(uid)]
@@ -207,16 +217,22 @@ class MoveListener:
         return _NOT_DUE
 
 
-def _bound(destinations: Sequence[tuple[str, str, int]]) -> tuple[socket.socket, str]:
-    reasons = []
+def bound(destinations: Sequence[Destination]) -> tuple[socket.socket, Destination]:
+    """A socket that listens at the first of `destinations` that is free. Raises SourceUnavailable."""
+    errors = []
     for title, host, port in destinations:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            return socket.create_server((host, port), family=family), title
+            return socket.create_server((host, port), family=family), (title, host, port)
         except OSError as exc:
-            reasons.append(f"{title}@{host}:{port}: {exc.strerror or exc}")
-    if not reasons:
+            errors.append((f"{title}@{host}:{port}: {exc.strerror or exc}", exc))
+    if not errors:
         raise SourceError("no move_destinations are configured")
-    raise SourceUnavailable(
-        f"no place to listen for what C-MOVE sends is free here: {'; '.join(reasons)}"
+    in_use = [exc for _, exc in errors if exc.errno == errno.EADDRINUSE]
+    remedy = (
+        "; each process that works on it needs an entry in move_destinations: add one, or run fewer"
     )
+    raise SourceUnavailable(
+        f"no place to listen for what C-MOVE sends is free here: {'; '.join(text for text, _ in errors)}"
+        + (remedy if in_use else "")
+    ) from (in_use or [exc for _, exc in errors])[0]

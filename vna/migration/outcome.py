@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vna.model.campaign import (
     CampaignSettings,
@@ -26,12 +26,15 @@ LONGEST_PAUSE = 6 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a fetch brought: `landed` of the listed instances, `unlisted` beside them, and why some can't be kept."""
+    """What a fetch brought: `landed` of the listed instances, `unlisted` beside them, and why some can't be kept:
+    `uncorrectable` by the rules.
+    """
 
     report: FetchReport
     landed: Collection[int] = frozenset()
     unlisted: int = 0
     refused: Mapping[str, str] = field(default_factory=dict)
+    uncorrectable: Mapping[str, str] = field(default_factory=dict)
 
 
 def nothing_listed(study: StudyItem, settings: CampaignSettings) -> StudyEnd:
@@ -72,10 +75,14 @@ def missing(
         Reason.NOT_DELIVERED,
         "" if fetched is None else f"the source said: {fetched.report.said or 'nothing'}",
     )
-    return [
+    verdicts = [
         Verdict(item.instance_id, state, *reasons.get(item.found.uids.sop_instance_uid, otherwise))
         for item in items
         if item.state in TO_FETCH
+    ]
+    return [  # other rules may help, further attempts will not
+        replace(verdict, state=ItemState.PARKED) if verdict.reason is Reason.RULES else verdict
+        for verdict in verdicts
     ]
 
 
@@ -131,4 +138,5 @@ def _reasons(fetched: Fetched) -> dict[str, tuple[Reason, str]]:
         for failure in fetched.report.failures
         if failure.sop_instance_uid
     }
-    return reasons | {uid: (Reason.REFUSED, text) for uid, text in fetched.refused.items()}
+    reasons |= {uid: (Reason.REFUSED, text) for uid, text in fetched.refused.items()}
+    return reasons | {uid: (Reason.RULES, text) for uid, text in fetched.uncorrectable.items()}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from vna.dicom.header import Header, HeaderReader
 from vna.errors import Abandoned, Corrupt, DecoderFailed, InvalidInstance, Unsupported
 from vna.index.transfer_ledger import TransferLedger
+from vna.migration.correction_check import Correcting, check_correction
 from vna.migration.header_check import compare
 from vna.migration.pixel_check import PixelCheck
 from vna.model.campaign import (
@@ -33,12 +34,14 @@ _AT_ONCE = 200
 class Rules:
     """What a verification goes by. `keeps_bytes`: the source hands objects over as it keeps them.
 
-    `should_stop`: whether the work is to end; it is asked at every object, mebibyte and frame.
+    `should_stop`: whether the work is to end; it is asked at every object, mebibyte and frame. `correcting`: what the
+    tag rules make of an object; None: they are not looked at.
     """
 
     settings: CampaignSettings
     keeps_bytes: bool = False
     should_stop: Callable[[], bool] = lambda: False
+    correcting: Correcting | None = None
 
 
 class Prover:
@@ -96,12 +99,15 @@ class Prover:
             evidence = _same_bytes(item, spooled, header)
             if evidence is None:
                 return _mismatched(verdict, Reason.BYTES_DIFFER, "")
-            difference = compare(study.found, item.found, header, rules.settings.differences)
-            if difference is None and rules.keeps_bytes:
-                difference = _size_differs(item, spooled.size)
+            corrected = check_correction(item, version, view, rules.correcting)
+            difference = (
+                compare(study.found, item.found, header, rules.settings.differences)
+                or _size_differs(item, spooled.size, rules)
+                or corrected.difference
+            )
             if difference is not None:
                 return _mismatched(verdict, *difference)
-            evidence.append("header as the source tells")
+            evidence += ["header as the source tells", *corrected.evidence]
             if rules.settings.decode:
                 verdict = self._decoded(verdict, view, header, evidence, rules)
             if version.is_conflict and verdict.state is ItemState.VERIFIED:
@@ -206,9 +212,9 @@ def _same_bytes(item: InstanceItem, spooled: Spooled, header: Header) -> list[st
     return None
 
 
-def _size_differs(item: InstanceItem, size: int) -> tuple[Reason, str] | None:
+def _size_differs(item: InstanceItem, size: int, rules: Rules) -> tuple[Reason, str] | None:
     told = item.found.size
-    if told is None or told == size:
+    if told is None or told == size or not rules.keeps_bytes:
         return None
     return Reason.SIZE_DIFFERS, f"{size} bytes, the source says {told}"
 

@@ -9,8 +9,11 @@ from typing import Protocol
 
 from vna.errors import InvalidInstance, Unavailable
 from vna.index.transfer_ledger import TransferLedger
+from vna.migration.rules.correcting import NotCorrectable
+from vna.migration.rules.in_force import NO_RULES, InForce
 from vna.migration.throttle import Throttle
 from vna.model.campaign import InstanceItem, Landing, StudyItem
+from vna.model.corrections import Correction
 from vna.model.identifiers import Origin
 from vna.model.migration import FoundInstance
 from vna.services.store import StoreOutcome
@@ -25,14 +28,16 @@ class Store(Protocol):
 
     @property
     def spool(self) -> Spool: ...
-    def store(self, spooled: Spooled, origin: Origin) -> StoreOutcome: ...
+    def store(
+        self, spooled: Spooled, origin: Origin, *, correction: Correction | None = None
+    ) -> StoreOutcome: ...
 
 
 class Receiver:
     """Takes what comes of one study. `take` may be called by several threads.
 
     `landed` and `unlisted` count what has come of the listed instances and beside them; `refused` says of SOP Instance
-    UIDs why they could not be kept.
+    UIDs why they could not be kept, `uncorrectable` of others which rule stands against it.
     """
 
     def __init__(
@@ -42,13 +47,15 @@ class Receiver:
         study: StudyItem,
         items: Sequence[InstanceItem],
         origin: Origin,
+        rules: InForce = NO_RULES,
     ) -> None:
         self.landed: set[int] = set()
         self.unlisted = 0
         self.size = 0
         self.refused: dict[str, str] = {}
+        self.uncorrectable: dict[str, str] = {}
         self._store, self._ledger, self._origin = store, ledger, origin
-        self._study = study
+        self._study, self._rules = study, rules
         self._ids = {item.found: item.instance_id for item in items}
         self._by_uids = {_key(item.found): item.instance_id for item in items}
         self._lock = threading.Lock()
@@ -66,11 +73,13 @@ class Receiver:
         """Keep one object. Raises InvalidInstance, OutOfSpace, Unavailable: it is not kept then."""
         throttle(spooled.size, should_stop)
         try:
-            stored = self._store.store(spooled, self._origin)
+            stored = self._stored(spooled)
         except InvalidInstance as exc:
             if found is not None:
+                is_ours = isinstance(exc, NotCorrectable)
                 with self._lock:
-                    self.refused[found.uids.sop_instance_uid] = str(exc)
+                    reasons = self.uncorrectable if is_ours else self.refused
+                    reasons[found.uids.sop_instance_uid] = str(exc)
             raise
         landing = self._landing(spooled, stored, found)
         with self._lock:
@@ -84,6 +93,14 @@ class Receiver:
             is_due |= time.monotonic() - self._noted_at >= _NOTE_EVERY
         if is_due:
             self.note()
+
+    def _stored(self, spooled: Spooled) -> StoreOutcome:
+        """Raises NotCorrectable, InvalidInstance, OutOfSpace, Unavailable."""
+        if self._rules.number is None:
+            return self._store.store(spooled, self._origin)
+        with spooled.buffer() as buffer:
+            correction = self._rules.corrector.correction(buffer)
+        return self._store.store(spooled, self._origin, correction=correction)
 
     def note(self, *, is_last: bool = False) -> None:
         """Write down what has landed. The object is kept whatever becomes of the note: only the last one raises
@@ -122,6 +139,7 @@ class Receiver:
             spooled.digest,
             stored.dataset_digest or spooled.digest,
             stored.conflict_id,
+            self._rules.number,
         )
 
 

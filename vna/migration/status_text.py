@@ -6,9 +6,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from vna.index.ledger_status import InstanceException, LedgerStatus, StudyException
+from vna.migration.final_check_text import check_document, check_line
 from vna.migration.forecast import Forecast, forecast
 from vna.migration.hours import ceilings_text, window_text
 from vna.model.campaign import REASONS, Campaign, ItemState
+from vna.model.final_check import FinalCheck
 
 _OPEN = (
     *(ItemState.DISCOVERED, ItemState.QUEUED, ItemState.TRANSFERRING),
@@ -28,8 +30,10 @@ def forecast_of(status: LedgerStatus) -> Forecast | None:
     return forecast(remaining(status), [count for count, _ in status.minutes])
 
 
-def status_document(campaign: Campaign, status: LedgerStatus) -> dict[str, object]:
-    """The status of a campaign for machines."""
+def status_document(
+    campaign: Campaign, status: LedgerStatus, check: FinalCheck | None = None
+) -> dict[str, object]:
+    """The status of a campaign for machines, with its newest final check."""
     ahead = forecast_of(status)
     return {
         "campaign": campaign.name,
@@ -45,10 +49,13 @@ def status_document(campaign: Campaign, status: LedgerStatus) -> dict[str, objec
         "remaining_instances": remaining(status),
         "forecast": None if ahead is None else dataclasses.asdict(ahead),
         "workers": [dataclasses.asdict(worker) for worker in status.workers],
+        "final_check": None if check is None else check_document(check),
     }
 
 
-def status_lines(campaign: Campaign, status: LedgerStatus) -> Iterator[str]:
+def status_lines(
+    campaign: Campaign, status: LedgerStatus, check: FinalCheck | None = None
+) -> Iterator[str]:
     """The same for people."""
     inventory = f"inventory {campaign.inventory}" if campaign.inventory else "no inventory"
     is_open = ", not complete" if status.is_inventory_open else ""
@@ -68,7 +75,9 @@ def status_lines(campaign: Campaign, status: LedgerStatus) -> Iterator[str]:
     for worker in status.workers:
         note = f"; {worker.note}" if worker.note else ""
         yield f"  worker     {worker.name}: {worker.active} studies, limit {worker.limit:.1f}{note}"
-    if not status.workers:
+    if check is not None:
+        yield f"  finish     {check_line(check)}"
+    if not status.workers and not (check is not None and check.is_current):
         yield "  worker     none: `vna serve` or `vna migrate work` works on campaigns that run"
 
 

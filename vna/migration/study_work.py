@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from vna.errors import VnaError
 from vna.index.inventory_ledger import InventoryLedger
 from vna.index.transfer_ledger import TransferLedger
+from vna.migration.correction_check import NOT_CORRECTED
 from vna.migration.outcome import (
     TO_FETCH,
     Fetched,
@@ -18,6 +19,7 @@ from vna.migration.outcome import (
 )
 from vna.migration.proof import Prover, Rules
 from vna.migration.receiving import Receiver, Store
+from vna.migration.rules.in_force import RulesBook
 from vna.migration.sources.base import MigrationSource, SourceBusy, SourceError
 from vna.migration.throttle import Throttle
 from vna.model.campaign import (
@@ -39,12 +41,15 @@ ShouldStop = Callable[[], bool]
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What works on studies: the two faces of the ledger, where instances are kept, and what verifies them."""
+    """What works on studies: the two faces of the ledger, where instances are kept, what verifies and what corrects
+    them.
+    """
 
     ledger: TransferLedger
     inventory: InventoryLedger
     store: Store
     prover: Prover
+    rules: RulesBook
 
 
 @dataclass(slots=True)
@@ -77,6 +82,7 @@ class StudyWork:
     ) -> None:
         self._tools, self._source, self._campaign = tools, source, campaign
         self._throttle = throttle
+        self._correcting = tools.rules.correcting(campaign)
         self._keeps_bytes = source.capabilities().keeps_bytes
 
     def do(
@@ -121,7 +127,7 @@ class StudyWork:
             if item.state in TO_FETCH
         ]
         if end is not RELEASED:
-            rules = Rules(settings, self._keeps_bytes, should_stop)
+            rules = Rules(settings, self._keeps_bytes, should_stop, self._correcting)
             verdicts += self._tools.prover.prove(study, items, rules)
         return Done(end, verdicts)
 
@@ -161,7 +167,8 @@ class StudyWork:
         origin = Origin(
             "migration", self._campaign.name, correlation_id=f"{worker}-{study.study_id}"
         )
-        receiver = Receiver(self._tools.store, ledger, study, listed, origin)
+        rules = self._tools.rules.newest(self._campaign)
+        receiver = Receiver(self._tools.store, ledger, study, listed, origin, rules)
         progress.receiver = receiver
         ledger.transferring([item.instance_id for item in wanted])
         report, started = FetchReport(said="it broke off"), time.monotonic()
@@ -171,6 +178,7 @@ class StudyWork:
                 [item.found for item in wanted],
                 lambda spooled, found: receiver.take(spooled, found, throttle, should_stop),
                 should_stop,
+                [item.found for item in listed],
             )
         finally:
             receiver.note(is_last=True)
@@ -182,7 +190,20 @@ class StudyWork:
                 report.said,
             )
             ledger.attempted(study.study_id, worker, note)
-        return Fetched(report, receiver.landed, receiver.unlisted, receiver.refused)
+        return Fetched(
+            report, receiver.landed, receiver.unlisted, receiver.refused, receiver.uncorrectable
+        )
+
+    def _remarks(self, study: StudyItem, verdicts: Sequence[Verdict]) -> str:
+        """What a person may want to know of a study that is verified."""
+        remarks: list[str] = []
+        if others := self._tools.ledger.others(study):
+            remarks.append(f"{others} more instances in the archive are not from this source")
+        if old := sum(NOT_CORRECTED in verdict.evidence for verdict in verdicts):
+            remarks.append(
+                f"{old} instances were in the archive already, and are not corrected by the rules"
+            )
+        return "; ".join(remarks)
 
     def _verified(
         self,
@@ -196,15 +217,14 @@ class StudyWork:
         """Verdicts about what has landed and what has not, and how the study stands by them."""
         if not any(item.state in TO_FETCH for item in items):
             self._tools.ledger.study_landed(study.study_id, worker)
-        rules = Rules(settings, self._keeps_bytes, should_stop)
+        rules = Rules(settings, self._keeps_bytes, should_stop, self._correcting)
         verdicts = self._tools.prover.prove(study, items, rules)
         if should_stop() and not _is_whole(items, verdicts):
             return Done(RELEASED, [*verdicts, *_left(items)])
         verdicts += missing(study, items, fetched, settings)
         end = end_of(study, items, verdicts, fetched, settings)
-        if end.state is ItemState.VERIFIED and (others := self._tools.ledger.others(study)):
-            detail = f"{others} more instances in the archive are not from this source"
-            end = replace(end, detail=detail)
+        if end.state is ItemState.VERIFIED:
+            end = replace(end, detail=self._remarks(study, verdicts))
         if end.state is ItemState.PARKED:
             verdicts = [_parked(verdict) for verdict in verdicts]
         return Done(end, verdicts)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from vna.errors import Unavailable, VnaError
 from vna.index.campaigns import CampaignIndex
 from vna.migration.campaign_worker import CampaignWorker
-from vna.migration.sources.base import MigrationSource
+from vna.migration.sources.base import MigrationSource, SupportsPrepare
 from vna.migration.study_work import Tools
 from vna.model.campaign import Campaign
 from vna.model.migration import SourceSettings
@@ -36,6 +36,7 @@ class MigrationWorkers:
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._threads: dict[int, threading.Thread] = {}
         self._not_before: dict[int, float] = {}
+        self._told: dict[int, str] = {}
 
     def run(self, stopping: threading.Event, name: str = "", *, until_done: bool = False) -> None:
         """Work until `stopping` is set: on the campaign `name`, empty: on all. `until_done`: as long as one runs."""
@@ -74,13 +75,19 @@ class MigrationWorkers:
         try:
             source = self._open(campaign.source)
             try:
+                if isinstance(source, SupportsPrepare):
+                    source.prepare()
+                self._told.pop(campaign.campaign_id, None)
                 tools = self._get_tools()
                 worker = CampaignWorker(campaign, source, tools, self._campaigns, self._name)
                 worker.run(stopping.is_set)
             finally:
                 source.close()
         except VnaError as exc:
-            log.warning("campaign %s can't be worked on now: %s", campaign.name, exc)
+            told = f"campaign {campaign.name} can't be worked on here now: {exc}"
+            if self._told.get(campaign.campaign_id) != told:
+                log.warning("%s; it is tried again every %.0f s", told, _TRY_AGAIN)
+            self._told[campaign.campaign_id] = told
             self._not_before[campaign.campaign_id] = time.monotonic() + _TRY_AGAIN
         except Exception:
             log.exception("the work on campaign %s failed in an unforeseen way", campaign.name)

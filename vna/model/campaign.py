@@ -11,6 +11,7 @@ from storage_backends.base import Digest
 from vna.model.identifiers import InstanceUids
 from vna.model.instances import Location, Outcome
 from vna.model.migration import FoundInstance, FoundStudy, Scope, SourceSettings
+from vna.model.rules import RulesText
 
 LEASE_SECONDS = 6.0
 """A worker that gave no sign of life for so long is dead: others take over its studies."""
@@ -63,6 +64,7 @@ class Reason(StrEnum):
     NONE = ""
     NOT_DELIVERED = "not-delivered"
     REFUSED = "refused"
+    RULES = "rules"
     SOURCE_ERROR = "source-error"
     SOURCE_UNAVAILABLE = "source-unavailable"
     SOURCE_BUSY = "source-busy"
@@ -88,12 +90,14 @@ class Reason(StrEnum):
     LOSSY = "compressed-lossily"
     COLLISION = "uid-collision"
     NOT_DECODABLE = "not-decodable"
+    NOT_CORRECTED = "not-corrected"
     INSTANCES = "instances"
 
 
 REASONS: Mapping[str, str] = {
     Reason.NOT_DELIVERED: "the source did not send it, whatever its answer said",
     Reason.REFUSED: "it came, and can't be kept: no DICOM, or not identifiable",
+    Reason.RULES: "a rule can't be followed with it, and says that it is parked then; it was not kept",
     Reason.SOURCE_ERROR: "the source can't give it",
     Reason.SOURCE_UNAVAILABLE: "the source broke off",
     Reason.SOURCE_BUSY: "the source had no resources for it",
@@ -119,6 +123,7 @@ REASONS: Mapping[str, str] = {
     Reason.LOSSY: "it came in a lossy transfer syntax in which the source does not keep it",
     Reason.COLLISION: "its UID stands for another image as well; both are kept",
     Reason.NOT_DECODABLE: "its pixel data can't be decoded",
+    Reason.NOT_CORRECTED: "what leaves the archive of it is not corrected as the rules say",
     Reason.INSTANCES: "some of its instances are in that state",
 }
 
@@ -173,12 +178,13 @@ class CampaignSettings:
 
 @dataclass(frozen=True, slots=True)
 class NewCampaign:
-    """What a person asks for."""
+    """What a person asks for; `rules` None: nothing is corrected."""
 
     name: str
     source: SourceSettings
     scope: Scope = field(default_factory=Scope)
     settings: CampaignSettings = field(default_factory=CampaignSettings)
+    rules: RulesText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +216,7 @@ class StudyItem:
 class InstanceItem:
     """An instance of it. `received`: the digest of what came; `received_dataset` that of its dataset.
 
-    `is_listed`: False for one that came although no inventory has it.
+    `is_listed`: False for one that came although no inventory has it. `rules`: the version that it came by.
     """
 
     instance_id: int
@@ -220,11 +226,14 @@ class InstanceItem:
     outcome: Outcome | None = None
     received: Digest | None = None
     received_dataset: Digest | None = None
+    rules: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """An instance that the archive has acknowledged to the worker. `instance_id` None: the inventory lacks it."""
+    """An instance that the archive has acknowledged to the worker. `instance_id` None: the inventory lacks it; `rules`:
+    the version that it came by.
+    """
 
     instance_id: int | None
     uids: InstanceUids
@@ -235,6 +244,7 @@ class Landing:
     received: Digest
     received_dataset: Digest
     conflict_id: int | None = None
+    rules: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +282,9 @@ class AttemptNote:
 
 @dataclass(frozen=True, slots=True)
 class KeptVersion:
-    """A version of an instance that the archive keeps: the visible one, or one in conflict with it."""
+    """A version of an instance that the archive keeps: the visible one, or one in conflict with it. `correction`: the
+    id of what is changed in it on its way out.
+    """
 
     is_conflict: bool
     row_id: int
@@ -284,6 +296,7 @@ class KeptVersion:
     object_digest: Digest
     dataset_digest: Digest
     pixel_digest: Digest | None
+    correction: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,8 +310,8 @@ class WorkerPulse:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a worker learns in return: it is number `rank` (from 0) of `workers` that live; what the others have under
-    way.
+    """What a worker learns in return: it is number `rank` (from 0) of `workers` that take from the same source now;
+    what the others have under way. `neighbours`: how other campaigns work that do so.
     """
 
     state: CampaignState
@@ -306,3 +319,4 @@ class Orders:
     workers: int
     rank: int
     others_active: int
+    neighbours: tuple[CampaignSettings, ...] = ()

@@ -64,7 +64,8 @@ class NewInstance:
     `object_digest` is of all bytes, `pixel_digest` of the value of the pixel data; `dataset_digest` is a
     function of the bytes behind the file meta alone and may be composed of digests of its parts. The
     attributes may be shared with other instances: nobody changes them. `copies` are durable as `location` is; those
-    in the backends `later` are still to be written.
+    in the backends `later` are still to be written. `correction`: the id of what is changed on the way out, and in the
+    attributes already.
     """
 
     uids: InstanceUids
@@ -81,6 +82,7 @@ class NewInstance:
     warnings: tuple[str, ...]
     copies: tuple[Location, ...] = ()
     later: tuple[str, ...] = ()
+    correction: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,10 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class StoredInstance:
-    """An instance that can be delivered."""
+    """An instance that can be delivered; `correction`: the id of what is changed in it on its way out.
+
+    Everything else is of the object as it is stored.
+    """
 
     instance_id: int
     uids: InstanceUids
@@ -114,6 +119,21 @@ class StoredInstance:
     location: Location
     object_digest: Digest
     dataset_digest: Digest
+    correction: int | None = None
+
+    @property
+    def object_tag(self) -> str:
+        """Equal ones stand for equal files that leave."""
+        return self._tag(self.object_digest)
+
+    @property
+    def dataset_tag(self) -> str:
+        """Equal ones stand for equal datasets that leave."""
+        return self._tag(self.dataset_digest)
+
+    def _tag(self, digest: Digest) -> str:
+        tag = digest.value[:32]
+        return tag if self.correction is None else f"{tag}.{self.correction:x}"
 
 
 @dataclass(frozen=True, slots=True)

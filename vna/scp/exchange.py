@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from vna.audit import AuditLog
 from vna.config import DimseConfig
 from vna.dimse.association import Association
-from vna.dimse.command import RESPONSE, Command
+from vna.dimse.command import Command
 from vna.dimse.message import Message
 from vna.dimse.settings import Timeouts
 from vna.model.identifiers import Origin
@@ -75,17 +75,11 @@ class Exchange:
 
     def response(self, status: Status) -> Command:
         """The response command to the request (PS3.7 9.3, 10.3)."""
-        request = self.command
-        return Command(
-            command_field=request.command_field | RESPONSE,
-            message_id_being_responded_to=request.message_id,
-            affected_sop_class_uid=request.sop_class_uid or self.message.context.abstract_syntax,
-            affected_sop_instance_uid=request.sop_instance_uid,
-            event_type_id=request.event_type_id,
-            action_type_id=request.action_type_id,
-            status=status.code,
-            error_comment=status.comment,
-        )
+        response = self.command.response(status.code)
+        if response.affected_sop_class_uid and not status.comment:
+            return response
+        sop_class_uid = response.affected_sop_class_uid or self.message.context.abstract_syntax
+        return replace(response, affected_sop_class_uid=sop_class_uid, error_comment=status.comment)
 
     def respond(
         self, status: Status, data: bytes | None = None, counters: Counters | None = None

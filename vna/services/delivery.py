@@ -51,7 +51,7 @@ class Selected:
             self._rows: Sequence[StoredInstance] = retrieve.select(selection)
             self._ids: Sequence[int] = [row.instance_id for row in self._rows]
             syntaxes = [row.transfer_syntax_uid for row in self._rows]
-            self.digest = "-".join(row.object_digest.value[:32] for row in self._rows)
+            self.digest = "-".join(row.object_tag for row in self._rows)
             """Equal ones stand for equal objects in equal order."""
         else:
             chosen = retrieve.choose(selection)

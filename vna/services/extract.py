@@ -48,7 +48,7 @@ class ExtractService:
         table = self._retrieve.frame_table(instance)
         with header_bytes(self._retrieve, instance) as header:
             elements = bytes(_around_pixels(header, instance)[0])
-            head = bytes(header.data[instance.layout.header_length : header.tail])
+            head = bytes(header.data[header.stop : header.tail])
             if table is None or len(head) < PIXEL_HEADER // 2:
                 raise ExtractionFailed("its frames can't be told apart")
             source = source_of(elements, head, header.transfer_syntax_uid)
@@ -68,6 +68,7 @@ class ExtractService:
             uids=replace(instance.uids, sop_instance_uid=uid),
             transfer_syntax_uid=syntax,
             number_of_frames=len(numbers),
+            correction=None,
             layout=InstanceLayout(0, len(dataset), -1, 0, len(dataset)),
         )
         return Extract(extracted, dataset)
@@ -76,7 +77,7 @@ class ExtractService:
 def _around_pixels(header: HeaderBytes, instance: StoredInstance) -> tuple[memoryview, memoryview]:
     """The elements before, and those behind the pixel data."""
     layout = instance.layout
-    stop = layout.header_length if layout.pixel_offset >= 0 else header.tail
+    stop = header.stop if layout.pixel_offset >= 0 else header.tail
     return header.data[layout.dataset_offset : stop], header.data[header.tail :]
 
 

@@ -7,16 +7,19 @@ import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from storage_backends.base import ObjectReader
+from vna.dicom.correcting import StoredHeader
 from vna.dicom.deflate import MAX_HEADER_BYTES
+from vna.dicom.element_writer import Buffer
 from vna.dicom.envelope import DEFLATED_UIDS
 from vna.dicom.inflation import inflated_pieces
 from vna.dicom.json import ElementSpan, find_element
+from vna.dicom.splices import Splices
 from vna.dicom.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from vna.errors import Unsupported
 from vna.model.instances import StoredInstance
-from vna.services.retrieve import RetrieveService
 
 PIXEL_HEADER = 16
 """Bytes behind the header that show the pixel data element's own tag, VR and length."""
@@ -29,22 +32,51 @@ _CHUNK = 2**20
 Span = tuple[int, int]
 
 
+class HeaderSource(Protocol):
+    """Where stored bytes are read, and what is changed in them on their way out: see RetrieveService."""
+
+    def open(
+        self, instance: StoredInstance, *, start: int = 0, length: int | None = None
+    ) -> ObjectReader: ...
+    def splices(
+        self, instance: StoredInstance, header: StoredHeader | None = None
+    ) -> Splices | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class HeaderBytes:
-    """The object without its pixel data: `data` is the header, the head of the pixel data element,
+    """The object without its pixel data: `data` is the header up to `stop`, the head of the pixel data element,
     and from `tail` on what stands behind the pixel data; inflated.
 
-    `is_whole`: nothing behind the pixel data is missing. `transfer_syntax_uid`: that of `data`.
+    `is_whole`: nothing behind the pixel data is missing. `transfer_syntax_uid`: that of `data`. `splices`: how it
+    differs from what is stored.
     """
 
     data: memoryview
+    stop: int
     tail: int
     is_whole: bool
     transfer_syntax_uid: str
+    splices: Splices | None = None
 
     def position(self, offset: int, instance: StoredInstance) -> int:
-        """The position in the layout of `instance` of what is at `offset` of `data`."""
-        return offset if offset < self.tail else offset - self.tail + instance.layout.tail_offset
+        """The position in the layout of `instance` of what is at `offset` of `data`; -1: it is only in `data`."""
+        start, offset = (
+            (0, offset) if offset < self.tail else (instance.layout.tail_offset, offset - self.tail)
+        )
+        return start + offset if self.splices is None else self.splices.origin(offset, start)
+
+    def stored(self, instance: StoredInstance) -> StoredHeader:
+        """The same, as what a correction is made for; of what is not corrected yet."""
+        layout = instance.layout
+        return StoredHeader(
+            self.data,
+            layout.dataset_offset,
+            self.stop,
+            self.tail if layout.pixel_offset >= 0 else -1,
+            layout.tail_offset,
+            self.transfer_syntax_uid,
+        )
 
     def find(self, instance: StoredInstance, path: str) -> ElementSpan:
         """Where in `data` the value lies that `path` means. Raises NotFound, Unsupported."""
@@ -54,7 +86,7 @@ class HeaderBytes:
             dataset_offset=layout.dataset_offset,
             transfer_syntax_uid=self.transfer_syntax_uid,
             path=path,
-            stop=layout.header_length,
+            stop=self.stop,
             tail=self.tail if layout.pixel_offset >= 0 else None,
         )
         read = layout.dataset_offset + MAX_HEADER_BYTES
@@ -72,8 +104,41 @@ def is_deflated(instance: StoredInstance) -> bool:
 
 
 @contextmanager
-def header_bytes(retrieve: RetrieveService, instance: StoredInstance) -> Iterator[HeaderBytes]:
-    """Everything but the pixel data of an object. Raises Corrupt, Unavailable."""
+def header_bytes(retrieve: HeaderSource, instance: StoredInstance) -> Iterator[HeaderBytes]:
+    """Everything but the pixel data of an object, corrected. Raises Corrupt, Unavailable."""
+    with stored_header_bytes(retrieve, instance) as stored:
+        if instance.correction is None:
+            yield stored
+            return
+        splices = retrieve.splices(instance, stored.stored(instance))
+        if splices is None:
+            raise AssertionError("what has a correction is changed by it")
+        before = splices.part(0, stored.tail)
+        pieces = _spliced(stored, before, splices, instance.layout.tail_offset)
+        with closing(pieces), _gathered(pieces) as data:
+            yield HeaderBytes(
+                data,
+                stored.stop + before.growth,
+                stored.tail + before.growth,
+                stored.is_whole,
+                stored.transfer_syntax_uid,
+                splices,
+            )
+
+
+def _spliced(
+    stored: HeaderBytes, before: Splices, splices: Splices, tail_offset: int
+) -> Generator[Buffer, None, None]:
+    """Slices do not outlive this: what they are of may be mapped."""
+    with stored.data[: stored.tail] as head:
+        yield from before.applied([head])
+    with stored.data[stored.tail :] as behind:
+        yield from splices.applied([behind], tail_offset)
+
+
+@contextmanager
+def stored_header_bytes(retrieve: HeaderSource, instance: StoredInstance) -> Iterator[HeaderBytes]:
+    """As `header_bytes`, uncorrected."""
     spans = _spans(instance)
     progress = _Progress()
     if is_deflated(instance):
@@ -85,7 +150,7 @@ def header_bytes(retrieve: RetrieveService, instance: StoredInstance) -> Iterato
         pieces, syntax = _stored_spans(retrieve, instance, spans), instance.transfer_syntax_uid
     with closing(pieces), _gathered(pieces) as data:
         tail = min(spans[0][1], len(data))
-        yield HeaderBytes(data, tail, progress.is_whole, syntax)
+        yield HeaderBytes(data, instance.layout.header_length, tail, progress.is_whole, syntax)
 
 
 @dataclass(slots=True)
@@ -104,7 +169,7 @@ def _spans(instance: StoredInstance) -> list[Span]:
 
 
 def _stored_spans(
-    retrieve: RetrieveService, instance: StoredInstance, spans: Iterable[Span]
+    retrieve: HeaderSource, instance: StoredInstance, spans: Iterable[Span]
 ) -> Generator[bytes, None, None]:
     for start, stop in spans:
         with retrieve.open(instance, start=start, length=stop - start) as reader:
@@ -112,7 +177,7 @@ def _stored_spans(
 
 
 def _inflated_spans(
-    retrieve: RetrieveService, instance: StoredInstance, spans: list[Span], progress: _Progress
+    retrieve: HeaderSource, instance: StoredInstance, spans: list[Span], progress: _Progress
 ) -> Generator[bytes, None, None]:
     position, start = 0, instance.layout.dataset_offset
     with retrieve.open(instance) as reader:
@@ -135,9 +200,9 @@ def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 @contextmanager
-def _gathered(pieces: Iterator[bytes]) -> Iterator[memoryview]:
+def _gathered(pieces: Iterator[Buffer]) -> Iterator[memoryview]:
     """All `pieces` one behind the other; in a mapped file when they are more than IN_MEMORY bytes."""
-    held: list[bytes] = []
+    held: list[Buffer] = []
     size = 0
     for piece in pieces:
         held.append(piece)
@@ -152,7 +217,7 @@ def _gathered(pieces: Iterator[bytes]) -> Iterator[memoryview]:
 
 
 @contextmanager
-def _mapped(held: list[bytes], rest: Iterator[bytes]) -> Iterator[memoryview]:
+def _mapped(held: list[Buffer], rest: Iterator[Buffer]) -> Iterator[memoryview]:
     with tempfile.TemporaryFile() as file:
         file.writelines(held)
         held.clear()

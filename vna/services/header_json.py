@@ -35,7 +35,7 @@ def header_json(
             header.data,
             dataset_offset=layout.dataset_offset,
             transfer_syntax_uid=header.transfer_syntax_uid,
-            stop=layout.header_length,
+            stop=header.stop,
             tail=header.tail if layout.pixel_offset >= 0 else None,
             bulk_uri=bulk_uri,
         )

@@ -118,7 +118,7 @@ class PiecewiseConversion:
         """The elements before, and those behind the pixel data."""
         layout = instance.layout
         with header_bytes(self._retrieve, instance) as header:
-            before = bytes(header.data[layout.dataset_offset : layout.header_length])
+            before = bytes(header.data[layout.dataset_offset : header.stop])
             return before, bytes(header.data[header.tail :])
 
     def _frames(

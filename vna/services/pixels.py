@@ -146,8 +146,8 @@ class PixelService:
         Raises Unsupported naming the stored syntax when it can't be converted, DecoderFailed, Corrupt, Unavailable.
         """
         check_size(instance, self._max_bytes)
-        data, offset = self._retrieve.load_whole(instance), instance.layout.dataset_offset
-        return self._transcoded(data, offset, instance.transfer_syntax_uid, transfer_syntax_uid)
+        data, stored = self._retrieve.load_dataset(instance), instance.transfer_syntax_uid
+        return self._transcoded(data, 0, stored, transfer_syntax_uid)
 
     def extract_as(self, extract: Extract, transfer_syntax_uid: str) -> bytes:
         """The dataset of an extract, as `dataset_as`."""
@@ -184,7 +184,11 @@ class PixelService:
                     raise
                 raise Unsupported(f"{path[:80]!r} may lie behind what is inflated") from None
             place = header.position(span.offset, instance), span.length
-        read = layout_reader(self._retrieve, instance, self._max_bytes)
+            if place[0] < 0:  # a correction has put it there: nothing of it is stored
+                place = 0, span.length
+                read = _held(bytes(header.data[span.offset : span.offset + span.length]))
+            else:
+                read = layout_reader(self._retrieve, instance, self._max_bytes)
         word = WORD_SIZES.get(span.vr, 1) if span.big_endian else 1
         return _value(swapped_reader(read, place, word), place, span.vr)
 
@@ -203,6 +207,10 @@ class PixelService:
             length, joined = fragments_reader(read, span)
             return BulkData("OB", length, joined, 0, instance.transfer_syntax_uid)
         return _value(read, span, "OW")
+
+
+def _held(data: bytes) -> Read:
+    return lambda start, length: data[start : start + length]
 
 
 def _value(read: Read, span: tuple[int, int], vr: str) -> BulkData:

@@ -72,7 +72,7 @@ class RenderService:
         numbers = tuple(_numbers(instance, frames, options))
         if options.drawing:
             options = replace(options, drawing=hashlib.blake2b(options.drawing).digest())
-        what = (RENDERING_VERSION, instance.dataset_digest, numbers, options)
+        what = (RENDERING_VERSION, instance.dataset_digest, instance.correction, numbers, options)
         return hashlib.blake2b(repr(what).encode(), digest_size=16).hexdigest()
 
     def render(
@@ -170,7 +170,7 @@ class RenderService:
         return data, syntax
 
     def _header(self, instance: StoredInstance) -> RelevantHeader:
-        key = repr(instance.dataset_digest)
+        key = repr((instance.dataset_digest, instance.correction))
         header = self._headers.get(key)
         if header is None:
             header = self._read_header(instance)
@@ -184,7 +184,7 @@ class RenderService:
                 header.data,
                 dataset_offset=layout.dataset_offset,
                 transfer_syntax_uid=header.transfer_syntax_uid,
-                stop=layout.header_length,
+                stop=header.stop,
                 tail=header.tail,
             )
 

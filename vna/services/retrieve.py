@@ -6,16 +6,15 @@ import io
 import os
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
-from typing import BinaryIO, cast
+from typing import cast
 
 from storage_backends.base import FileSpan, ObjectReader, span_of
 from storage_backends.streams import read_exactly
-from storage_backends.wrapping import WrappedReader
 from vna import metrics
 from vna.audit import AuditAction, AuditEvent, AuditLog
 from vna.dicom.envelope import names_syntax
 from vna.dicom.part10 import file_meta
+from vna.dicom.splices import Splices
 from vna.errors import Corrupt, Unavailable
 from vna.index.instances import InstanceIndex
 from vna.model.chosen import Chosen
@@ -23,8 +22,11 @@ from vna.model.found_frames import FoundFrames
 from vna.model.frames import FrameTable
 from vna.model.identifiers import InstanceUids, Origin, Selection
 from vna.model.instances import Location, StoredInstance
+from vna.services.corrected import CorrectedObjects, StoredHeader, header_of
+from vna.services.header_bytes import stored_header_bytes
+from vna.services.readers import PrefixedReader
 from vna.services.sources import Sources
-from vna.services.spans import Piece, Pieces, read_pieces, verified_spans
+from vna.services.spans import Pieces, begun, following, read_pieces, verified_spans
 from vna.services.storage import ObjectStore
 from vna.services.verified import VerifiedReader, check_digest
 from vna.services.views import RecentViews
@@ -34,9 +36,10 @@ _MAX_VIEWS = 10_000
 _MAX_META = 2**20
 """A longer file meta group is nothing that was written in good faith: it is kept and not looked at."""
 
-
 _AT_ONCE = 4 * 2**20
 """Bytes up to which an object is verified before its first byte leaves: a damaged one spoils no transfer."""
+
+_Leaving = tuple[ObjectReader, int]  # what is sent, and its length
 
 
 class RetrieveService:
@@ -46,6 +49,7 @@ class RetrieveService:
         self._index = index
         self._sources = Sources(index.replicas, objects)
         self._objects = objects
+        self._corrected = CorrectedObjects(index.corrections)
         self._audit = audit
         self._views = RecentViews(VIEW_SECONDS, _MAX_VIEWS)
 
@@ -76,7 +80,10 @@ class RetrieveService:
     def open(
         self, instance: StoredInstance, *, start: int = 0, length: int | None = None
     ) -> ObjectReader:
-        """The stored object's bytes from `start`. Raises Corrupt, Unavailable."""
+        """The stored object's bytes from `start`, uncorrected: for what lies at known positions of it.
+
+        Raises Corrupt, Unavailable.
+        """
         return self._sources.open(instance.location, start=start, length=length)
 
     def read(self, instance: StoredInstance, start: int, length: int) -> bytes:
@@ -87,16 +94,19 @@ class RetrieveService:
     def open_part10(self, instance: StoredInstance) -> tuple[ObjectReader, int]:
         """The instance as a DICOM file (PS3.10 7) and its length in bytes.
 
-        The stored bytes as they came. Where preamble or prefix are missing, or the file meta does not name the
-        transfer syntax in which the dataset truly is, new ones stand in front of the stored dataset bytes.
+        The stored bytes as they came, but for what a correction changes. Where preamble or prefix are missing, or the
+        file meta does not name the transfer syntax in which the dataset truly is, new ones stand in front.
         """
-        return _as_part10(instance, self._open_whole(instance))
+        return self._as_part10(instance, self._open_whole(instance))
 
     def part10_pieces(self, instance: StoredInstance) -> tuple[Pieces, int]:
         """As `open_part10`, in pieces: as spans of a file where the object lies in one. Closing them ends the work.
 
         A span is to be sent before the next piece is taken. Raises Corrupt, Unavailable; so may taking pieces.
         """
+        if instance.correction is not None:
+            opened, length = self.open_part10(instance)
+            return read_pieces(opened), length
         return self._sources.attempt(instance.location, lambda place: self._pieces(instance, place))
 
     def _pieces(self, instance: StoredInstance, place: Location) -> tuple[Pieces, int]:
@@ -107,7 +117,7 @@ class RetrieveService:
             reader.close()
             raise
         if span is None:
-            opened, length = _as_part10(instance, self._verified(instance, place, reader))
+            opened, length = self._as_part10(instance, self._verified(instance, place, reader))
             return read_pieces(opened), length
         start = instance.layout.dataset_offset
         new_head = b""
@@ -118,9 +128,9 @@ class RetrieveService:
             )
         skip = start if new_head else 0
         spans = verified_spans(span, instance.object_digest, place.key, skip=skip, at_once=_AT_ONCE)
-        pieces = _following(new_head, self._blamed(spans, place), reader)
+        pieces = following(new_head, self._blamed(spans, place), reader)
         if self._objects.has_several:  # another place may do as well, as long as nothing was sent
-            pieces = _begun(pieces)
+            pieces = begun(pieces)
         return pieces, len(new_head) + span.length - skip
 
     def _blamed(
@@ -138,14 +148,14 @@ class RetrieveService:
             raise
 
     def open_dataset(self, instance: StoredInstance) -> tuple[ObjectReader, int]:
-        """The stored dataset bytes without preamble and file meta, and their length."""
+        """The dataset bytes that leave, without preamble and file meta, and their length."""
         reader, start = self._open_whole(instance), instance.layout.dataset_offset
         try:
             read_exactly(reader, start)
         except BaseException:
             reader.close()
             raise
-        return reader, instance.location.length - start
+        return self._leaving(instance, reader, start)
 
     @staticmethod
     def is_small(instance: StoredInstance) -> bool:
@@ -153,7 +163,7 @@ class RetrieveService:
         return instance.location.length <= _AT_ONCE
 
     def load_whole(self, instance: StoredInstance) -> memoryview:
-        """The stored object in memory, verified. Raises Corrupt, Unavailable."""
+        """The stored object in memory, verified, uncorrected. Raises Corrupt, Unavailable."""
         return memoryview(self._sources.load(instance.location, instance.object_digest))
 
     def verify(self, instance: StoredInstance) -> None:
@@ -165,13 +175,67 @@ class RetrieveService:
 
     def load_dataset(self, instance: StoredInstance) -> memoryview:
         """As `open_dataset`, in memory: for small ones."""
-        return self.load_whole(instance)[instance.layout.dataset_offset :]
+        data, start = self.load_whole(instance), instance.layout.dataset_offset
+        if instance.correction is None:
+            return data[start:]
+        self.splices(instance, header_of(instance, data))
+        body, _ = self._leaving(instance, cast("ObjectReader", io.BytesIO(data[start:])), start)
+        with body:
+            return memoryview(read_fully(body))
+
+    def splices(
+        self, instance: StoredInstance, header: StoredHeader | None = None
+    ) -> Splices | None:
+        """What is changed in the stored object on its way out; None: nothing. `header`: for who has read it.
+
+        Raises Corrupt, Unavailable, Unsupported.
+        """
+        if instance.correction is None:
+            return None
+        found = self._corrected.find(instance)
+        if found is not None:
+            return found
+        if header is not None:
+            return self._corrected.make(instance, header)
+        with stored_header_bytes(self, instance) as stored:
+            return self._corrected.make(instance, stored.stored(instance))
+
+    def _as_part10(self, instance: StoredInstance, reader: ObjectReader) -> _Leaving:
+        """See `open_part10`; `reader` has the whole object."""
+        start = instance.layout.dataset_offset
+        try:
+            head = read_exactly(reader, start) if start <= _MAX_META else b""
+        except BaseException:
+            reader.close()
+            raise
+        if not names_syntax(head, instance.transfer_syntax_uid) and start <= _MAX_META:
+            head = file_meta(
+                instance.sop_class_uid, instance.uids.sop_instance_uid, instance.transfer_syntax_uid
+            )
+        else:
+            start = len(head)
+        body, length = self._leaving(instance, reader, start)
+        return PrefixedReader(head, body), len(head) + length
+
+    def _leaving(self, instance: StoredInstance, reader: ObjectReader, start: int) -> _Leaving:
+        """What `reader`, which is at `start` of the stored object, gives with its correction, and its length."""
+        try:
+            splices = self.splices(instance)
+            if splices is None:
+                return reader, instance.location.length - start
+            return self._corrected.open(instance, reader, start, splices)
+        except BaseException:
+            reader.close()
+            raise
 
     def _open_whole(self, instance: StoredInstance) -> ObjectReader:
         location, digest = instance.location, instance.object_digest
         if location.length > _AT_ONCE:
             return self._sources.open_verified(location, digest)
-        return cast("ObjectReader", io.BytesIO(self._sources.load(location, digest)))
+        data = self._sources.load(location, digest)
+        if instance.correction is not None:
+            self.splices(instance, header_of(instance, memoryview(data)))
+        return cast("ObjectReader", io.BytesIO(data))
 
     def _verified(
         self, instance: StoredInstance, place: Location, reader: ObjectReader
@@ -224,62 +288,6 @@ class RetrieveService:
         except BaseException:
             self._views.forget(viewing)
             raise
-
-
-def _as_part10(instance: StoredInstance, reader: ObjectReader) -> tuple[ObjectReader, int]:
-    """See `RetrieveService.open_part10`; `reader` has the whole object."""
-    start = instance.layout.dataset_offset
-    try:
-        head = read_exactly(reader, start) if start <= _MAX_META else b""
-    except BaseException:
-        reader.close()
-        raise
-    if not names_syntax(head, instance.transfer_syntax_uid) and start <= _MAX_META:
-        head = file_meta(
-            instance.sop_class_uid, instance.uids.sop_instance_uid, instance.transfer_syntax_uid
-        )
-    else:
-        start = len(head)
-    return PrefixedReader(head, reader), len(head) + instance.location.length - start
-
-
-def _begun(pieces: Pieces) -> Pieces:
-    """`pieces`, the first of them made: what it can fail with is raised here."""
-    first = next(pieces, None)
-    return _behind(first, pieces)
-
-
-def _behind(first: Piece | None, pieces: Pieces) -> Pieces:
-    with closing(pieces):
-        if first is not None:
-            yield first
-        yield from pieces
-
-
-def _following(head: bytes, spans: Generator[FileSpan, None, None], reader: ObjectReader) -> Pieces:
-    with reader:
-        if head:
-            first = next(
-                spans, None
-            )  # before anything is sent: of a small object that verifies all
-            yield head
-            if first is not None:
-                yield first
-        yield from spans
-
-
-class PrefixedReader(WrappedReader):
-    """`prefix`, then everything of `inner`."""
-
-    def __init__(self, prefix: bytes, inner: ObjectReader) -> None:
-        self._prefix: BinaryIO = io.BytesIO(prefix)
-        super().__init__(inner)
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Up to `size` bytes, b"" at the end; fewer at the seam than asked for."""
-        if size < 0:
-            return self._prefix.read() + self._inner.read()
-        return self._prefix.read(size) or self._inner.read(size)
 
 
 def read_fully(reader: ObjectReader) -> bytes:

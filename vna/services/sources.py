@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from storage_backends.base import Digest, FileSpan, ObjectReader, span_of
 from storage_backends.streams import read_exactly
+from storage_backends.wrapping import WrappedReader
 from vna import metrics
 from vna.errors import Corrupt, Unavailable, VnaError
 from vna.index.replicas import ReplicaIndex
@@ -165,7 +166,7 @@ class Search:
         self._failed.clear()
 
 
-class SearchingReader:
+class SearchingReader(WrappedReader):
     """The bytes of a location from `start` on, from one place after another where they fail."""
 
     def __init__(
@@ -177,7 +178,7 @@ class SearchingReader:
         self._position = start
         self._left = available if length is None else min(max(0, length), available)
         self._used: list[Location] = []
-        self._inner = self._opened()
+        super().__init__(self._opened())
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes, b"" at the end. Raises Corrupt, Unavailable."""
@@ -203,16 +204,6 @@ class SearchingReader:
         """All bytes together turned out to be wrong."""
         for place in self._used:
             self._sources.doubt(place, error)
-
-    def close(self) -> None:
-        """Close what is open."""
-        self._inner.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     def _go_on(self, error: VnaError) -> None:
         self._search.failed(self._search.place, error)

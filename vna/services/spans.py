@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from contextlib import closing
 
 from storage_backends.base import Digest, FileSpan, ObjectReader
 from storage_backends.digests import Hasher, new_hasher
 from vna.errors import Corrupt, Unavailable
 from vna.services.verified import damaged
 
-__all__ = ["FileSpan", "Piece", "Pieces", "read_pieces", "verified_spans"]
+__all__ = ["FileSpan", "Piece", "Pieces", "begun", "following", "read_pieces", "verified_spans"]
 
 Piece = bytes | FileSpan
 Pieces = Generator[Piece, None, None]
@@ -64,3 +65,29 @@ def read_pieces(reader: ObjectReader) -> Generator[bytes, None, None]:
     with reader:
         while chunk := reader.read(_CHUNK):
             yield chunk
+
+
+def begun(pieces: Pieces) -> Pieces:
+    """`pieces`, the first of them made: what it can fail with is raised here."""
+    first = next(pieces, None)
+    return _behind(first, pieces)
+
+
+def _behind(first: Piece | None, pieces: Pieces) -> Pieces:
+    with closing(pieces):
+        if first is not None:
+            yield first
+        yield from pieces
+
+
+def following(head: bytes, spans: Generator[FileSpan, None, None], reader: ObjectReader) -> Pieces:
+    """`head`, then `spans` of what `reader` has open."""
+    with reader:
+        if head:
+            first = next(
+                spans, None
+            )  # before anything is sent: of a small object that verifies all
+            yield head
+            if first is not None:
+                yield first
+        yield from spans

@@ -136,6 +136,11 @@ class ObjectStore:
         self.has_several = len(backends) > 1
         self.doubts = Doubts()
 
+    @property
+    def adopts(self) -> bool:
+        """Whether the default backend takes over files of its file system without copying them."""
+        return isinstance(self._backends[self.default], SupportsAdopt)
+
     def place(self, key: str, size: int, backend: str = "") -> Location:
         """Where a new object of `size` bytes goes under `key`: in the default backend, or in `backend`."""
         return Location(backend or self.default, key, 0, size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prometheus_client import Counter, Histogram
 
@@ -14,9 +14,11 @@ from vna.audit import AuditAction, AuditEvent, AuditLog
 from vna.dicom.header import Header, HeaderReader
 from vna.errors import InvalidInstance, MismatchedInstance, VnaError
 from vna.index.instances import InstanceIndex
+from vna.model.corrections import Correction
 from vna.model.identifiers import InstanceUids, Origin
 from vna.model.instances import Location, NewInstance, Outcome, Registration
 from vna.services.copies import HEALED, CopyService, VersionGone
+from vna.services.correcting import read_header
 from vna.services.digests import instance_digests
 from vna.services.keeping import Keeping, Kept, Spared
 from vna.services.placement import Facts, Placement, Targets
@@ -43,7 +45,10 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class StoreOutcome:
-    """What became of a received instance; `size` in bytes of the received object, `dataset_digest` of its dataset."""
+    """What became of a received instance; `size` in bytes of the received object, `dataset_digest` of its dataset.
+
+    `is_corrected`: it leaves with the correction that was asked for, also where it had been stored with it before.
+    """
 
     outcome: Outcome
     uids: InstanceUids
@@ -53,6 +58,15 @@ class StoreOutcome:
     warnings: tuple[str, ...] = ()
     conflict_id: int | None = None
     dataset_digest: Digest | None = None
+    is_corrected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Lying:
+    """Where an object lies already, and whether it is left there whatever comes of it."""
+
+    location: Location
+    spares: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +100,22 @@ class StoreService:
         self._meters: dict[tuple[str, str], _Meters] = {}
 
     def store(
-        self, spooled: Spooled, origin: Origin, expected: Expected | None = None
+        self,
+        spooled: Spooled,
+        origin: Origin,
+        expected: Expected | None = None,
+        *,
+        correction: Correction | None = None,
     ) -> StoreOutcome:
-        """Keep `spooled`, which stays the caller's to close.
+        """Keep `spooled`, which stays the caller's to close; its bytes stay whatever the `correction`, by which it is
+        found and leaves. A duplicate stays as it was.
 
         Raises InvalidInstance, MismatchedInstance, OutOfSpace, Unavailable; nothing is visible then.
         """
         started = time.perf_counter()
         outcome = "failed"
         try:
-            stored = self._store(spooled, origin, expected or Expected())
+            stored = self._store(spooled, origin, expected or Expected(), None, correction)
             outcome = stored.outcome.value
         except InvalidInstance as exc:
             outcome = "refused"
@@ -111,24 +131,25 @@ class StoreService:
     def adopt(
         self, spooled: Spooled, location: Location, origin: Origin, *, spares: bool
     ) -> StoreOutcome:
-        """Register what lies at `location` already and no row names; `spooled` has the same bytes.
-
-        Of a duplicate the copy that is kept is read: where it is lost or damaged, this object takes its place; else it
-        is removed, unless `spares`. Raises InvalidInstance, Unavailable.
+        """Register what lies at `location` already and no row names, with the correction that a backup told of it;
+        `spooled` has the same bytes. Of a duplicate the copy that is kept is read: where it is lost or damaged, this
+        object takes its place; else it is removed, unless `spares`. Raises InvalidInstance, Unavailable.
         """
-        return self._store(spooled, origin, Expected(), location, spares=spares)
+        told = self._index.corrections.told(spooled.digest)
+        return self._store(spooled, origin, Expected(), _Lying(location, spares), told)
 
     def _store(
         self,
         spooled: Spooled,
         origin: Origin,
         expected: Expected,
-        location: Location | None = None,
-        *,
-        spares: bool = False,
+        lying: _Lying | None = None,
+        correction: Correction | None = None,
     ) -> StoreOutcome:
-        header = self._headers.read_held(
+        header = read_header(
+            self._headers,
             spooled,
+            correction,
             sop_instance_uid=expected.sop_instance_uid,
             sop_class_uid=expected.sop_class_uid,
             issuer_of_patient_id=self._issuer,
@@ -136,11 +157,14 @@ class StoreService:
         _check_expected(header, expected)
         self._check_index()
         targets = self._targets(header, spooled.size, origin)
-        if location is None:
+        if lying is None:
             keeping = Keeping(self._objects, spooled, targets)
         else:
-            keeping = (Spared if spares else Kept)(self._objects, spooled, targets, location)
+            kind = Spared if lying.spares else Kept
+            keeping = kind(self._objects, spooled, targets, lying.location)
         instance = _new_instance(header, spooled, keeping)
+        if correction is not None:
+            instance = replace(instance, correction=self._index.corrections.keep(correction))
         registration, notes = self._registered(instance, origin, keeping)
         return StoreOutcome(
             outcome=registration.outcome,
@@ -151,7 +175,13 @@ class StoreService:
             warnings=header.warnings + notes,
             conflict_id=registration.conflict_id,
             dataset_digest=instance.dataset_digest,
+            is_corrected=self._is_corrected(instance, registration.outcome),
         )
+
+    def _is_corrected(self, instance: NewInstance, outcome: Outcome) -> bool:
+        if instance.correction is None or outcome is not Outcome.DUPLICATE:
+            return instance.correction is not None
+        return self._index.corrections.of(instance.uids.sop_instance_uid) == instance.correction
 
     def _targets(self, header: Header, size: int, origin: Origin) -> Targets:
         if self._placement is None:

@@ -13,7 +13,7 @@ from tests.unit.dimse import values
 from tests.unit.dimse.policies import TablePolicy
 from vna.dimse.associate import encode_request
 from vna.dimse.association import Association
-from vna.dimse.command import RESPONSE, Command, CommandField, encode_command
+from vna.dimse.command import Command, CommandField, encode_command
 from vna.dimse.message import Message
 from vna.dimse.negotiation import RoleSelection
 from vna.dimse.pdu import ProposedContext
@@ -82,15 +82,7 @@ def serving(
 
 def response(message: Message, status: int = 0, **counters: Any) -> Command:
     """The usual response to a request."""
-    command = message.command
-    return Command(
-        command.command_field | RESPONSE,
-        message_id_being_responded_to=command.message_id,
-        affected_sop_class_uid=command.affected_sop_class_uid,
-        affected_sop_instance_uid=command.affected_sop_instance_uid,
-        status=status,
-        **counters,
-    )
+    return replace(message.command.response(status), **counters)
 
 
 def answer_all(association: Association) -> list[tuple[str, bytes]]:

@@ -299,6 +299,7 @@ CREATE TABLE instance (
     warnings text[],
     attributes jsonb,
     differences jsonb,
+    correction bigint,
     CHECK (num_nonnulls(attributes, differences) = 1)
 );  -- partitioned: ) PARTITION BY HASH (sop_instance_uid);
 -- partitioned: CREATE INDEX instance_by_id ON instance (id);
@@ -306,8 +307,23 @@ ALTER TABLE instance ALTER COLUMN frames SET STORAGE EXTERNAL;
 COMMENT ON TABLE instance IS 'a stored instance; digests are the name of the algorithm, a colon and the raw digest, or shorter (short_digest)';
 COMMENT ON COLUMN instance.attributes IS 'all that is kept; NULL where differences stand';
 COMMENT ON COLUMN instance.differences IS 'what differs from the attributes that its series shares, as differences_of makes it';
+COMMENT ON COLUMN instance.correction IS 'what is changed in it on its way out, and is in its attributes already; NULL for nearly all';
 CREATE UNIQUE INDEX instance_identity ON instance (sop_instance_uid);
 CREATE INDEX instance_by_series ON instance (series, id);
+
+CREATE TABLE correction (
+    id bigint PRIMARY KEY,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    patch jsonb NOT NULL
+);
+COMMENT ON TABLE correction IS 'what is changed in instances on their way out, one row for all that are changed alike; never removed';
+COMMENT ON COLUMN correction.id IS 'made of the patch, so that equal patches have equal ids in every database';
+
+CREATE TABLE told_correction (
+    correction bigint NOT NULL,
+    object_digest bytea PRIMARY KEY
+);
+COMMENT ON TABLE told_correction IS 'by what objects are corrected, as a backup tells it: for those that no row names yet';
 
 CREATE TABLE conflict (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -336,7 +352,8 @@ CREATE TABLE conflict (
     door text NOT NULL,
     peer text NOT NULL,
     address text NOT NULL,
-    correlation_id text NOT NULL
+    correlation_id text NOT NULL,
+    correction bigint
 );
 COMMENT ON TABLE conflict IS 'what waits for a person: other content under a known UID (kept whole), or a study under another patient';
 CREATE UNIQUE INDEX conflict_content ON conflict (sop_instance_uid, dataset_digest, transfer_syntax_uid)
@@ -786,12 +803,14 @@ CREATE TABLE migration_instance (
     outcome text COLLATE "C",
     evidence text,
     received bytea,
-    received_dataset bytea
+    received_dataset bytea,
+    rules integer
 ) WITH (fillfactor = 80);
 COMMENT ON TABLE migration_instance IS 'an instance of such a study, as the source lists it, and what became of it';
 COMMENT ON COLUMN migration_instance.seen IS 'the newest inventory that has it; 0: it came without being listed';
 COMMENT ON COLUMN migration_instance.received IS 'the digest of the object that came; received_dataset that of its dataset';
 COMMENT ON COLUMN migration_instance.evidence IS 'what was compared before it was called verified';
+COMMENT ON COLUMN migration_instance.rules IS 'the version of the rules that it came by, whether they changed anything or not; NULL: there were none';
 CREATE UNIQUE INDEX migration_instance_identity
     ON migration_instance (study, sop_instance_uid, series_instance_uid, hashtextextended(place, 0));
 
@@ -835,6 +854,39 @@ CREATE TABLE migration_count (
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE migration_count IS 'how many studies and instances are in each state, kept by triggers, in shards so that workers do not wait for each other';
 COMMENT ON COLUMN migration_count.amount IS 'bytes of instances; of studies that are not listed the instances that the source claims';
+
+CREATE TABLE migration_rules (
+    campaign integer NOT NULL REFERENCES campaign ON DELETE CASCADE,
+    version integer NOT NULL,
+    declared_at timestamptz NOT NULL DEFAULT now(),
+    declared_by text NOT NULL,
+    system text NOT NULL,
+    digest text COLLATE "C" NOT NULL,
+    rules text NOT NULL,
+    maps jsonb NOT NULL,
+    PRIMARY KEY (campaign, version)
+);
+COMMENT ON TABLE migration_rules IS 'what a campaign corrects in that which it brings, from declared_at until the next version';
+COMMENT ON COLUMN migration_rules.maps IS 'the content of each CSV map by the name that it has in the rules';
+
+CREATE TABLE migration_final_check (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    campaign integer NOT NULL REFERENCES campaign ON DELETE CASCADE,
+    inventory integer NOT NULL,
+    position bigint NOT NULL DEFAULT 0,
+    began_at timestamptz NOT NULL DEFAULT now(),
+    ended_at timestamptz,
+    is_reread boolean NOT NULL,
+    has_passed boolean,
+    accepts_exceptions boolean NOT NULL DEFAULT false,
+    operator text NOT NULL,
+    findings jsonb NOT NULL
+);
+COMMENT ON TABLE migration_final_check IS 'what the archive was found to have of a campaign in the end; an open one goes on';
+COMMENT ON COLUMN migration_final_check.position IS 'the last study that was checked';
+COMMENT ON COLUMN migration_final_check.inventory IS 'the inventory that found nothing new before it';
+CREATE UNIQUE INDEX migration_final_check_open ON migration_final_check (campaign) WHERE ended_at IS NULL;
+CREATE INDEX migration_final_check_of_campaign ON migration_final_check (campaign, id);
 
 CREATE FUNCTION add_migration_count(
     p_campaign integer, p_study bigint, p_level text, p_state text, p_count bigint, p_amount numeric
@@ -1029,7 +1081,7 @@ CREATE FUNCTION register_instance(
     p_door text, p_peer text, p_address text, p_correlation_id text,
     p_study_names jsonb DEFAULT NULL, p_series_names jsonb DEFAULT NULL, p_known_series bigint DEFAULT NULL,
     p_differences jsonb DEFAULT NULL,
-    p_copy_backends text[] DEFAULT NULL, p_copy_keys text[] DEFAULT NULL,
+    p_copy_backends text[] DEFAULT NULL, p_copy_keys text[] DEFAULT NULL, p_correction bigint DEFAULT NULL,
     OUT outcome text, OUT location_is_kept boolean, OUT conflict_id bigint, OUT is_mismatch boolean,
     OUT series_key bigint, OUT series_shared jsonb
 ) LANGUAGE plpgsql AS $$
@@ -1121,7 +1173,7 @@ BEGIN
         INSERT INTO instance (
             series, instance_number, number_of_frames, dataset_offset, header_length, pixel_offset,
             pixel_length, tail_offset, sop_instance_uid, sop_class_uid, transfer_syntax_uid,
-            object_digest, dataset_digest, pixel_digest, frames, warnings, attributes, differences)
+            object_digest, dataset_digest, pixel_digest, frames, warnings, attributes, differences, correction)
         VALUES (
             known.series, integer_of(p_instance -> '00200013'), p_frame_count, p_layout[1], p_layout[2],
             p_layout[3], p_layout[4], p_layout[5], p_sop_uid, p_class_uid, p_syntax_uid,
@@ -1129,7 +1181,7 @@ BEGIN
             CASE WHEN known.has_shared THEN short_digest(p_dataset_digest) ELSE p_dataset_digest END,
             CASE WHEN known.has_shared THEN short_digest(p_pixel_digest) ELSE p_pixel_digest END, p_frames, p_warnings,
             CASE WHEN p_differences IS NULL AND known.shared IS NULL THEN p_instance END,
-            coalesce(p_differences, differences_of(p_instance, known.shared)))
+            coalesce(p_differences, differences_of(p_instance, known.shared)), p_correction)
         ON CONFLICT (sop_instance_uid) DO NOTHING
         RETURNING id INTO instance_key;
         IF FOUND THEN
@@ -1159,7 +1211,7 @@ BEGIN
             p_study_uid, p_series_uid, p_sop_uid, p_class_uid, p_syntax_uid, p_issuer, p_patient_id,
             p_patient, p_study, p_series, p_instance, p_layout, p_frame_count, p_frames,
             p_object_digest, p_dataset_digest, p_pixel_digest, p_warnings,
-            p_door, p_peer, p_address, p_correlation_id) AS c;
+            p_door, p_peer, p_address, p_correlation_id, p_correction) AS c;
         IF outcome = 'conflict' THEN
             conflict_id := known.id;
             IF known.is_new THEN
@@ -1201,7 +1253,7 @@ CREATE FUNCTION new_conflict(
     p_patient jsonb, p_study jsonb, p_series jsonb, p_instance jsonb,
     p_layout bigint[], p_frame_count integer, p_frames bytea,
     p_object_digest bytea, p_dataset_digest bytea, p_pixel_digest bytea, p_warnings text[],
-    p_door text, p_peer text, p_address text, p_correlation_id text,
+    p_door text, p_peer text, p_address text, p_correlation_id text, p_correction bigint DEFAULT NULL,
     OUT id bigint, OUT is_new boolean
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -1223,7 +1275,7 @@ BEGIN
             kind, study_instance_uid, series_instance_uid, sop_instance_uid, sop_class_uid,
             transfer_syntax_uid, issuer_of_patient_id, patient_id, number_of_frames, dataset_offset,
             header_length, pixel_offset, pixel_length, tail_offset, object_digest, dataset_digest,
-            pixel_digest, frames, warnings, attributes, door, peer, address, correlation_id)
+            pixel_digest, frames, warnings, attributes, door, peer, address, correlation_id, correction)
         VALUES (
             p_kind, p_study_uid, p_series_uid, p_sop_uid, p_class_uid,
             p_syntax_uid, p_issuer, p_patient_id, p_frame_count, p_layout[1],
@@ -1231,7 +1283,7 @@ BEGIN
             p_pixel_digest, p_frames, p_warnings,
             jsonb_build_object(
                 'patient', p_patient, 'study', p_study, 'series', p_series, 'instance', p_instance),
-            p_door, p_peer, p_address, p_correlation_id)
+            p_door, p_peer, p_address, p_correlation_id, p_correction)
         ON CONFLICT DO NOTHING
         RETURNING conflict.id INTO new_conflict.id;
         EXIT WHEN FOUND;
@@ -1611,7 +1663,7 @@ LANGUAGE sql AS $$
         entry.study -> 'attributes', entry.series -> (item.description ->> 'series') -> 'attributes', was.attributes,
         ARRAY[was.dataset_offset, was.header_length, was.pixel_offset, was.pixel_length, was.tail_offset],
         was.number_of_frames, was.frames, was.object_digest, was.dataset_digest, was.pixel_digest, was.warnings,
-        entry.door, entry.peer, entry.address, entry.correlation_id) AS c
+        entry.door, entry.peer, entry.address, entry.correlation_id, was.correction) AS c
 $$;
 COMMENT ON FUNCTION restore_conflict IS 'a conflict that a restored instance makes, told of whoever deleted it';
 

@@ -72,10 +72,12 @@ class MigrationSource(Protocol):
         wanted: Sequence[FoundInstance],
         take: Take,
         should_stop: ShouldStop,
+        known: Sequence[FoundInstance] = (),
     ) -> FetchReport:
         """Hand over the wanted instances, all of them of `study`, to `take`; what else the source sends, too.
 
-        It asks for the study, for series or for single instances, whatever fits `wanted`. It goes on after an object
+        It asks for the study, for series or for single instances, whatever fits `wanted`; `known` is all that is listed
+        of the study, () when the caller does not know. It goes on after an object
         that can't be had, or that `take` refuses (both are failures of the report), and returns within two seconds
         after `should_stop` says so. When it returns or raises, no call of `take` is under way or will follow. Raises
         SourceUnavailable or SourceBusy when nothing more can be had now; and what `take` raised when that is
@@ -102,4 +104,13 @@ class SupportsWalk(Protocol):
 
     def walk(self, scope: Scope) -> Iterator[tuple[FoundStudy, FoundInstance] | Unreadable]:
         """Every object in `scope` once, with its study as it is told there. Raises as `studies`."""
+        ...
+
+
+@runtime_checkable
+class SupportsPrepare(Protocol):
+    """A source that needs something of this machine before anything can be fetched."""
+
+    def prepare(self) -> None:
+        """Take hold of it, until `close`. Raises SourceUnavailable, with the remedy, when others have it."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from storage_backends.errors import BackendUnavailable, InvalidOptions, StorageError
@@ -11,18 +11,12 @@ from storage_backends.s3.errors import translated
 from storage_backends.s3.options import S3Options, read_options
 from storage_backends.s3.reader import ResponseReader, bytes_due
 from vna.dicom.header import Header, HeaderReader
-from vna.errors import ConfigError, InvalidInstance, VnaError
+from vna.errors import ConfigError, InvalidInstance
 from vna.migration.header_entry import entry_of, is_in_scope
-from vna.migration.reception import Reception
 from vna.migration.sniff import Kind, sniff
-from vna.migration.sources.base import (
-    ShouldStop,
-    SourceError,
-    SourceUnavailable,
-    Take,
-    Unreadable,
-)
-from vna.model.migration import Capabilities, FetchReport, FoundInstance, FoundStudy, Scope
+from vna.migration.sources.base import SourceError, SourceUnavailable, Unreadable
+from vna.migration.sources.walking import WalkingSource
+from vna.model.migration import Capabilities, FoundInstance, FoundStudy, Scope
 from vna.spool import Spool, Spooled
 
 HEADER_BYTES = 128 * 1024
@@ -33,7 +27,7 @@ _CHUNK = 2**20
 _GROWTH = 16
 
 
-class BucketSource:
+class BucketSource(WalkingSource):
     """See MigrationSource. An object's place is its name in the bucket."""
 
     def __init__(self, options: Mapping[str, str], spool: Spool) -> None:
@@ -68,43 +62,15 @@ class BucketSource:
                 if is_in_scope(found[0], scope):
                     yield found
 
-    def studies(self, scope: Scope) -> Iterator[FoundStudy]:
-        """See MigrationSource.studies."""
-        known: set[str] = set()
-        for found in self.walk(scope):
-            if not isinstance(found, Unreadable) and found[0].study_instance_uid not in known:
-                known.add(found[0].study_instance_uid)
-                yield found[0]
-
-    def instances(self, study: FoundStudy) -> Iterator[FoundInstance]:
-        """See MigrationSource.instances; the head of every object is read for it."""
-        for found in self.walk(Scope(study_instance_uids=(study.study_instance_uid,))):
-            if not isinstance(found, Unreadable):
-                yield found[1]
-
-    def fetch(
-        self,
-        study: FoundStudy,
-        wanted: Sequence[FoundInstance],
-        take: Take,
-        should_stop: ShouldStop,
-    ) -> FetchReport:
-        """See MigrationSource.fetch."""
-        reception = Reception(wanted, take)
-        was_stopped = False
-        for found in wanted:
-            if was_stopped := should_stop():
-                break
+    def spooled(self, place: str) -> Spooled:
+        """See WalkingSource.spooled."""
+        with self._open(place) as reader, self._spool.open() as writer:
             try:
-                with self._spooled(found.place) as spooled:
-                    reception.take(spooled, found)
-            except SourceUnavailable:
-                raise
-            except VnaError as exc:
-                reception.failed(found.uids.sop_instance_uid, str(exc), exc)
-                if reception.error is not None:
-                    raise
-        return reception.report(was_stopped=was_stopped)
+                while chunk := reader.read(_CHUNK):
+                    writer.write(chunk)
+            except StorageError as exc:
+                raise _source_error(exc) from exc
+            return writer.finish()
 
     def close(self) -> None:
         """See MigrationSource.close."""
@@ -156,15 +122,6 @@ class BucketSource:
             )
         except StorageError as exc:
             raise _source_error(exc) from exc
-
-    def _spooled(self, name: str) -> Spooled:
-        with self._open(name) as reader, self._spool.open() as writer:
-            try:
-                while chunk := reader.read(_CHUNK):
-                    writer.write(chunk)
-            except StorageError as exc:
-                raise _source_error(exc) from exc
-            return writer.finish()
 
 
 def bucket_options(options: Mapping[str, str]) -> S3Options:

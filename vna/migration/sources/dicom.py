@@ -12,6 +12,7 @@ from vna.migration.dicom_link import IDENTIFIER_SYNTAXES, DicomLink
 from vna.migration.dicom_probe import inspect
 from vna.migration.dicom_requests import ListedCounts
 from vna.migration.move_listener import MoveListener
+from vna.migration.move_listeners import MoveListeners
 from vna.migration.probe import ProbeReport
 from vna.migration.reception import Reception
 from vna.migration.source_options import DicomOptions
@@ -22,11 +23,14 @@ from vna.spool import Spool
 
 
 class DicomSource:
-    """See MigrationSource. For C-MOVE it listens from the first fetch on."""
+    """See MigrationSource. For C-MOVE it listens from `prepare`, or the first fetch, on."""
 
-    def __init__(self, options: DicomOptions, spool: Spool) -> None:
-        """Raises ConfigError for certificates that can't be used."""
+    def __init__(
+        self, options: DicomOptions, spool: Spool, listeners: MoveListeners | None = None
+    ) -> None:
+        """`listeners`: those of the process. Raises ConfigError for certificates that can't be used."""
         self._options, self._spool = options, spool
+        self._listeners = listeners or MoveListeners(spool)
         self.link = DicomLink(options)
         self._inventory = DicomInventory(self.link)
         self._counts = ListedCounts()
@@ -38,7 +42,9 @@ class DicomSource:
         return Capabilities(f"dicom-{self._options.retrieve}")
 
     def check(self) -> None:
-        """See MigrationSource.check: the contexts that are needed must be accepted; C-MOVE needs a place to listen."""
+        """See MigrationSource.check: the contexts that are needed must be accepted; C-MOVE needs a place to listen,
+        which may be that of somebody who fetches now.
+        """
         is_move = self._options.retrieve == "move"
         retrieve = self.link.move_class if is_move else self.link.get_class
         contexts = [(uid, IDENTIFIER_SYNTAXES) for uid in (self.link.find_class, retrieve)]
@@ -46,6 +52,11 @@ class DicomSource:
             for uid, _ in contexts:
                 association.context_for(uid)
         if is_move:
+            self._listeners.check(self._options.destinations)
+
+    def prepare(self) -> None:
+        """See SupportsPrepare.prepare."""
+        if self._options.retrieve == "move":
             self.listener()
 
     def studies(self, scope: Scope) -> Iterator[FoundStudy]:
@@ -70,10 +81,12 @@ class DicomSource:
         wanted: Sequence[FoundInstance],
         take: Take,
         should_stop: ShouldStop,
+        known: Sequence[FoundInstance] = (),
     ) -> FetchReport:
         """See MigrationSource.fetch."""
         reception = Reception(wanted, take)
-        fetch = DicomFetch(self.link, self._counts.known(study), reception, should_stop)
+        counted = self._counts.known(study)
+        fetch = DicomFetch(self.link, counted, reception, should_stop, known)
         with contextlib.closing(reception):
             if self._options.retrieve == "move":
                 fetch.move(wanted, self.listener())
@@ -88,14 +101,11 @@ class DicomSource:
         with self._lock:
             listener, self._listener = self._listener, None
         if listener is not None:
-            listener.close()
+            self._listeners.give_back(listener)
 
     def listener(self) -> MoveListener:
         """Where C-MOVE sends to. Raises SourceUnavailable when no place is free."""
         with self._lock:
             if self._listener is None:
-                options = self._options
-                self._listener = MoveListener(
-                    options.destinations, options.calling_ae_title, self._spool
-                )
+                self._listener = self._listeners.take(self._options.destinations)
             return self._listener

@@ -7,7 +7,7 @@ import mmap
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from lzma import LZMAError
 from pathlib import Path
@@ -15,22 +15,16 @@ from typing import BinaryIO
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from vna.dicom.header import HeaderReader
-from vna.errors import InvalidInstance, VnaError
+from vna.errors import InvalidInstance
 from vna.migration.candidates import Candidate, Fate, Finding, LooseFile, ZipMember
 from vna.migration.files import walk
 from vna.migration.header_entry import entry_of, is_in_scope
-from vna.migration.reception import Reception
 from vna.migration.sniff import HEAD_BYTES, Kind, sniff
 from vna.migration.source_options import FolderOptions
-from vna.migration.sources.base import ShouldStop, SourceError, Take, Unreadable
-from vna.migration.spooling import linked, spool_stream
-from vna.model.migration import (
-    Capabilities,
-    FetchReport,
-    FoundInstance,
-    FoundStudy,
-    Scope,
-)
+from vna.migration.sources.base import SourceError, Unreadable
+from vna.migration.sources.walking import WalkingSource
+from vna.migration.spooling import check_linkable, linked, spool_stream
+from vna.model.migration import Capabilities, FoundInstance, FoundStudy, Scope
 from vna.spool import Spool, Spooled
 
 _CAN_FAIL = (OSError, EOFError, zipfile.BadZipFile, zlib.error, LZMAError, RuntimeError)
@@ -40,7 +34,7 @@ MOST_IN_ZIP = 2**28
 """A zip member is inflated as a whole to read its header; larger ones are not."""
 
 
-class FolderSource:
+class FolderSource(WalkingSource):
     """See MigrationSource. A file's place is its path below the root, in percent encoding: paths are bytes."""
 
     def __init__(self, options: FolderOptions, spool: Spool) -> None:
@@ -62,6 +56,8 @@ class FolderSource:
             self._top.stat()
             if self._top.is_dir():
                 next(self._top.iterdir(), None)
+            if self._options.adopt:
+                check_linkable(self._spool, self._top)
         except OSError as exc:
             raise SourceError(
                 f"{self._top} cannot be read: {exc.strerror}; check path, and that it is mounted here"
@@ -79,54 +75,20 @@ class FolderSource:
             if isinstance(found, Unreadable) or (found and is_in_scope(found[0], scope)):
                 yield found
 
-    def studies(self, scope: Scope) -> Iterator[FoundStudy]:
-        """See MigrationSource.studies."""
-        known: set[str] = set()
-        for found in self.walk(scope):
-            if not isinstance(found, Unreadable) and found[0].study_instance_uid not in known:
-                known.add(found[0].study_instance_uid)
-                yield found[0]
-
-    def instances(self, study: FoundStudy) -> Iterator[FoundInstance]:
-        """See MigrationSource.instances; every file is read for it."""
-        for found in self.walk(Scope(study_instance_uids=(study.study_instance_uid,))):
-            if not isinstance(found, Unreadable):
-                yield found[1]
-
-    def fetch(
-        self,
-        study: FoundStudy,
-        wanted: Sequence[FoundInstance],
-        take: Take,
-        should_stop: ShouldStop,
-    ) -> FetchReport:
-        """See MigrationSource.fetch."""
-        reception = Reception(wanted, take)
-        was_stopped = False
-        for found in wanted:
-            if was_stopped := should_stop():
-                break
-            try:
-                with self._spooled(found.place) as spooled:
-                    reception.take(spooled, found)
-            except _CAN_FAIL as exc:
-                reception.failed(found.uids.sop_instance_uid, f"{found.place}: {_reason(exc)}")
-            except VnaError as exc:
-                reception.failed(found.uids.sop_instance_uid, str(exc), exc)
-                if reception.error is not None:
-                    raise
-        return reception.report(was_stopped=was_stopped)
+    def spooled(self, place: str) -> Spooled:
+        """See WalkingSource.spooled."""
+        try:
+            candidate = self._candidate(place)
+            if self._options.adopt and isinstance(candidate, LooseFile):
+                return linked(self._spool, candidate.path)
+            with candidate.open() as stream:
+                return spool_stream(self._spool, stream)
+        except _CAN_FAIL as exc:
+            raise SourceError(f"{place}: {_reason(exc)}") from exc
 
     def close(self) -> None:
         """See MigrationSource.close."""
         self._archive.cache_clear()
-
-    def _spooled(self, place: str) -> Spooled:
-        candidate = self._candidate(place)
-        if self._options.adopt and isinstance(candidate, LooseFile):
-            return linked(self._spool, candidate.path)
-        with candidate.open() as stream:
-            return spool_stream(self._spool, stream)
 
     def _entry(self, candidate: Candidate) -> tuple[FoundStudy, FoundInstance] | Unreadable | None:
         """None for what is no DICOM."""

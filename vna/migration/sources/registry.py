@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 from vna.errors import ConfigError
+from vna.migration.move_listeners import MoveListeners
 from vna.migration.source_options import DicomOptions, FolderOptions, WebOptions, read
 from vna.migration.sources.base import MigrationSource
 from vna.model.migration import SourceSettings
@@ -21,12 +22,17 @@ class Kind:
     what: str
     options: tuple[str, ...]
     check: Callable[[Options], object]
-    open: Callable[[Options, Spool], MigrationSource]
+    open: Callable[[Options, Spool, MoveListeners | None], MigrationSource]
 
 
-def open_source(settings: SourceSettings, spool: Spool) -> MigrationSource:
-    """The source of these settings, the caller's to close. Raises ConfigError; nothing is asked of it yet."""
-    return _kind(settings.kind).open(settings.options, spool)
+def open_source(
+    settings: SourceSettings, spool: Spool, listeners: MoveListeners | None = None
+) -> MigrationSource:
+    """The source of these settings, the caller's to close. Raises ConfigError; nothing is asked of it yet.
+
+    `listeners`: where what C-MOVE sends arrives in this process.
+    """
+    return _kind(settings.kind).open(settings.options, spool, listeners)
 
 
 def check_options(settings: SourceSettings) -> None:
@@ -41,25 +47,25 @@ def _kind(name: str) -> Kind:
     return kind
 
 
-def _dicom(options: Options, spool: Spool) -> MigrationSource:
+def _dicom(options: Options, spool: Spool, listeners: MoveListeners | None) -> MigrationSource:
     from vna.migration.sources.dicom import DicomSource
 
-    return DicomSource(read(DicomOptions, options), spool)
+    return DicomSource(read(DicomOptions, options), spool, listeners)
 
 
-def _web(options: Options, spool: Spool) -> MigrationSource:
+def _web(options: Options, spool: Spool, _: MoveListeners | None) -> MigrationSource:
     from vna.migration.sources.web import WebSource
 
     return WebSource(read(WebOptions, options), spool)
 
 
-def _folder(options: Options, spool: Spool) -> MigrationSource:
+def _folder(options: Options, spool: Spool, _: MoveListeners | None) -> MigrationSource:
     from vna.migration.sources.folder import FolderSource
 
     return FolderSource(read(FolderOptions, options), spool)
 
 
-def _bucket(options: Options, spool: Spool) -> MigrationSource:
+def _bucket(options: Options, spool: Spool, _: MoveListeners | None) -> MigrationSource:
     from vna.migration.sources.bucket import BucketSource
 
     return BucketSource(options, spool)

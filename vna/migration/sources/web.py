@@ -10,13 +10,14 @@ from vna.dicom.header import read_held
 from vna.errors import InvalidInstance, VnaError
 from vna.migration import dicom_keys as tags
 from vna.migration.dicom_keys import Record, text
-from vna.migration.dicom_requests import ListedCounts, is_whole
+from vna.migration.dicom_requests import ListedCounts, is_whole, whole_series
 from vna.migration.parts import BadBody, Parts
 from vna.migration.reception import Reception
 from vna.migration.record_entry import instance_of, study_of
 from vna.migration.source_options import WebOptions
 from vna.migration.sources.base import (
     ShouldStop,
+    SourceBusy,
     SourceError,
     Take,
 )
@@ -101,20 +102,21 @@ class WebSource:
         wanted: Sequence[FoundInstance],
         take: Take,
         should_stop: ShouldStop,
+        known: Sequence[FoundInstance] = (),
     ) -> FetchReport:
         """See MigrationSource.fetch."""
         reception = Reception(wanted, take)
-        fetch = _Fetch(self.link, self._spool, reception, should_stop)
-        if is_whole(self._counts.known(study), wanted) and len(wanted) > 1:
-            fetch.ask(f"studies/{study.study_instance_uid}", None)
-        missing = [found for found in wanted if reception.is_missing(found)]
-        for found in missing:
+        fetch = _Fetch(self, self._spool, reception, should_stop)
+        path = f"studies/{study.study_instance_uid}"
+        if is_whole(self._counts.known(study), wanted, known) and len(wanted) > 1:
+            fetch.ask(path, None)
+        for uid, instances in whole_series(wanted, known).items():
+            if all(reception.is_missing(found) for found in instances):
+                fetch.ask(f"{path}/series/{uid}", None)
+        for found in [found for found in wanted if reception.is_missing(found)]:
             uids = found.uids
-            fetch.ask(
-                f"studies/{uids.study_instance_uid}/series/{uids.series_instance_uid}"
-                f"/instances/{uids.sop_instance_uid}",
-                found,
-            )
+            series = f"{path}/series/{uids.series_instance_uid}"
+            fetch.ask(f"{series}/instances/{uids.sop_instance_uid}", found)
         if reception.error is not None:
             raise reception.error
         return reception.report(fetch.said, was_busy=fetch.was_busy, was_stopped=fetch.was_stopped)
@@ -160,9 +162,10 @@ class _Fetch:
     """The requests of one fetch, each over a connection of its own that can be cut."""
 
     def __init__(
-        self, link: WebLink, spool: Spool, reception: Reception, should_stop: ShouldStop
+        self, source: WebSource, spool: Spool, reception: Reception, should_stop: ShouldStop
     ) -> None:
-        self._link, self._spool, self._reception = link, spool, reception
+        self._source, self._link = source, source.link
+        self._spool, self._reception = spool, reception
         self._should_stop = should_stop
         self.said = ""
         self.was_stopped = self.was_busy = False
@@ -183,18 +186,28 @@ class _Fetch:
             try:
                 self._receive(connection, path, found)
             except SourceError as exc:
-                self._judge(exc, found, was_cut=watch.was_stopped)
+                self._judge(exc, found, watch)
         self.was_stopped |= watch.was_stopped and self._reception.error is None
 
-    def _judge(self, error: SourceError, found: FoundInstance | None, *, was_cut: bool) -> None:
+    def _judge(self, error: SourceError, found: FoundInstance | None, watch: Watch) -> None:
         """What can't be had is a failure, what is not to be had from anybody now an error."""
-        if was_cut:
+        if watch.was_stopped:
             return
-        if error.transient:
+        if error.transient and (watch.was_silent or not self._broke_off_over_it(error)):
             raise error
         self.said = str(error)
         if found is not None:
             self._reception.failed(found.uids.sop_instance_uid, str(error))
+
+    def _broke_off_over_it(self, error: SourceError) -> bool:
+        """Whether the source answers otherwise: then it is something in this answer that it can't give."""
+        if isinstance(error, SourceBusy):
+            return False
+        try:
+            self._source.check()
+        except SourceError:
+            return False
+        return True
 
     def _receive(self, connection: WebConnection, path: str, found: FoundInstance | None) -> None:
         response = connection.get(path, OBJECTS)

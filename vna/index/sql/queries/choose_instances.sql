@@ -1,5 +1,5 @@
 -- What a retrieve is about to deliver, in the order of delivery; an empty list of a level does not narrow.
-SELECT i.id, i.sop_class_uid, i.transfer_syntax_uid, i.object_digest
+SELECT i.id, i.sop_class_uid, i.transfer_syntax_uid, i.object_digest, i.correction
 FROM instance i
 JOIN location l ON l.instance = i.id
 JOIN series e ON e.id = i.series

@@ -2,7 +2,7 @@
 -- wide pixels are.
 SELECT i.id, s.study_instance_uid, e.series_instance_uid, i.sop_instance_uid, i.sop_class_uid,
     i.transfer_syntax_uid, i.number_of_frames, i.dataset_offset, i.header_length, i.pixel_offset,
-    i.pixel_length, i.tail_offset, l.backend, l.key, l."offset", l.length, i.object_digest, i.dataset_digest,
+    i.pixel_length, i.tail_offset, l.backend, l.key, l."offset", l.length, i.object_digest, i.dataset_digest, i.correction,
     CASE WHEN i.transfer_syntax_uid = '1.2.840.10008.1.2.5' THEN
         element_of(i.attributes, i.differences, e.shared, i.instance_number, '00280100') -> 'Value' ->> 0 END,
     octet_length(i.frames),

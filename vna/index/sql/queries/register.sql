@@ -5,5 +5,5 @@ FROM register_instance(
     %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb,
     %s::bigint[], %s::integer, %s::bytea, %s::bytea, %s::bytea, %s::bytea, %s::text[],
     %s::text, %s::text, %s::bigint, %s::bigint, %s::text, %s::text, %s::text, %s::text,
-    %s::jsonb, %s::jsonb, %s::bigint, %s::jsonb, %s::text[], %s::text[]
+    %s::jsonb, %s::jsonb, %s::bigint, %s::jsonb, %s::text[], %s::text[], %s::bigint
 )

@@ -1,0 +1,2 @@
+-- What a correction changes.
+SELECT patch FROM correction WHERE id = %s

@@ -1,0 +1,1 @@
+"""A ledger as a signed file: written, and checked without the archive."""

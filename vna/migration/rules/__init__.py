@@ -1,0 +1,1 @@
+"""Tag rules: what is corrected in all that a campaign brings."""
