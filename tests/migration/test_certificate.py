@@ -18,6 +18,7 @@ from tests.migration.conftest import WHO, Site, study
 from vna.errors import ConfigError, VnaError
 from vna.index.database import Database
 from vna.index.ledger_export import LedgerExport
+from vna.index.ledger_status import LedgerStatusIndex
 from vna.index.snapshot import snapshot
 from vna.index.sql import load
 from vna.migration.account import source_document
@@ -28,6 +29,8 @@ from vna.migration.certificate.checking import Checked, check_certificate
 from vna.migration.certificate.form import FORMAT, Tally
 from vna.migration.certificate.text import checked_lines
 from vna.migration.certificate.writing import write_certificate
+from vna.migration.source_options import WebOptions, read
+from vna.migration.status_text import status_document
 from vna.model.campaign import Campaign, CampaignState, NewCampaign
 from vna.model.migration import SourceSettings
 
@@ -378,6 +381,17 @@ def test_secrets_stay_out(site: Site) -> None:
         "secret_key": "(left out)",
         "password_file": "/run/p",
     }
+    status = LedgerStatusIndex(site.database).status(campaign)
+    assert status_document(campaign, status)["source"] == {"kind": "dicomweb", "options": source}
+
+
+@pytest.mark.parametrize(
+    "rest", ["me:s3cr3t@pacs/web", "me:s3/cr3t@pacs", "pacs/web?key=s3cr3t", "pacs#s3cr3t"]
+)
+def test_a_source_takes_no_secret_within_a_url(rest: str) -> None:
+    with pytest.raises(ConfigError, match="password_file") as told:
+        read(WebOptions, {"url": f"https://{rest}"})
+    assert "cr3t" not in str(told.value)
 
 
 @pytest.fixture

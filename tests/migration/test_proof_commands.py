@@ -193,3 +193,6 @@ def test_what_the_documents_tell_an_auditor_to_run(done: Site, tmp_path: Path) -
     data = path.read_bytes()
     path.write_bytes(data.replace(b'"state":"verified"', b'"state":"verifieD"', 1))
     assert run().returncode == 1
+    behind = b'","signature":"%b"}\n' % (b"0" * 128)
+    path.write_bytes(data.replace(b'"}\n', behind, 1))
+    assert run().returncode == 1

@@ -64,6 +64,49 @@ def test_the_same_patient_id_in_two_domains_is_two_patients(site: Site) -> None:
     site.assert_counts_agree()
 
 
+def test_a_study_that_rules_give_to_two_patients_is_an_exception(site: Site) -> None:
+    study(1, "1.2.1", site.source.add, InstitutionName="Clinic A")
+    study(2, "1.2.1", site.source.add, InstitutionName="Clinic B")
+    study(1, "1.2.2", site.source.add, InstitutionName="Clinic B", IssuerOfPatientID="B")
+    study(1, "1.2.2", site.source.add, InstitutionName="Clinic B")
+    assert site.work(begin(site)).state is CampaignState.DONE
+    assert set(site.states().values()) == {"verified"}  # each leaves as its own rule says
+    found = site.rows(
+        "SELECT state, reason, detail FROM migration_study ORDER BY study_instance_uid"
+    )
+    assert found == [
+        ("mismatched", "several-patients", "2 patients, 1 at the source"),
+        ("verified", "", ""),
+    ]
+
+
+def test_so_is_one_of_which_parts_came_by_versions_that_say_otherwise(site: Site) -> None:
+    for clinic in ("Clinic A", "Clinic C"):
+        study(1, "1.2.1", site.source.add, InstitutionName=clinic)
+    campaign = begin(site)
+    site.work(campaign)
+    assert patients(site) == [("A", "PID-1", 1)]
+    again = RulesText(BY_SITE, {"sites.csv": "from,to\nClinic A,B\nClinic C,B\n"}, "HERE")
+    CampaignRules(site.database).declare(campaign, again, WHO)
+    assert site.campaigns.retry(campaign, WHO, reason="rules") == 1
+    site.work(site.campaigns.find("silo"))
+    assert site.study_states() == {"1.2.1": "mismatched several-patients"}
+    ((told,),) = site.rows("SELECT detail FROM migration_study")
+    assert told == "1 of 2 instances are of other patients"
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_so_is_one_of_which_a_rule_takes_only_a_part(site: Site, turn: int) -> None:
+    """Whichever comes first, and the study's patient last."""
+    for clinic in ["Clinic A", "Clinic C"][::turn]:
+        study(1, "1.2.1", site.source.add, InstitutionName=clinic)
+    for issuer in ["A", ""]:  # the source itself says both: no rule tears them apart
+        study(1, "1.2.2", site.source.add, InstitutionName="Clinic C", IssuerOfPatientID=issuer)
+    assert site.work(begin(site, BY_SITE.replace("park", "keep"))).state is CampaignState.DONE
+    found = site.rows("SELECT state, reason FROM migration_study ORDER BY study_instance_uid")
+    assert found == [("mismatched", "several-patients"), ("verified", "")]
+
+
 def test_domains_of_two_campaigns_stay_apart_and_without_rules_nothing_is_said(site: Site) -> None:
     study(1, "1.2.1", site.source.add, InstitutionName="Clinic A")
     site.work(begin(site))

@@ -135,7 +135,7 @@ def test_what_could_not_be_read_does_not_become_a_patient_id() -> None:
     "syntax", [samples.IMPLICIT, samples.EXPLICIT, samples.BIG_ENDIAN, samples.DEFLATED]
 )
 def test_every_encoding_is_read(syntax: str) -> None:
-    data = samples.small(PatientID="0012 ", InstitutionName="North", syntax=syntax)
+    data = samples.small(syntax, PatientID="0012 ", InstitutionName="North")
     text = '[[rule]]\nattribute = "PatientID"\nprefix = "N-"\nwhen.InstitutionName = "N*"'
     assert values(corrected(text, data)) == {"00100020": "N-0012"}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from vna.dicom.attributes import vr_of
-from vna.dicom.charset import DEFAULT, parse_charsets
+from vna.dicom.charset import DEFAULT, decode, parse_charsets
 from vna.dicom.elements import Scanner, Token
 from vna.dicom.encoding import Buffer, Encoding
 from vna.dicom.envelope import find_syntax, read_envelope
@@ -56,6 +58,21 @@ class Head:
         return coerced(
             vr, found[1][1], data, charsets or DEFAULT, order, [] if warnings is None else warnings
         )
+
+    def first_misfit(self, tags: Iterable[int], charsets: tuple[str, ...]) -> int:
+        """The first of these texts that can't be in `charsets`; 0 when all can. One that was cut off within a
+        character can, and of one with escape sequences nobody knows: extensions of the sets are usual there.
+        """
+        for tag in tags:
+            found = self._elements.find(tag)
+            data = b"" if found is None else _data(found, MAX_VALUE_BYTES)
+            if _is_plain(data) or b"\x1b" in data:
+                continue
+            warnings: list[str] = []
+            text = decode(data, charsets or DEFAULT, warnings, vr=vr_of(tag))
+            if warnings and not text.endswith("\N{REPLACEMENT CHARACTER}"):
+                return tag
+        return 0
 
     def needs_character_set(self) -> bool:
         """Whether any text, at any depth, is not plain ASCII: for all others the character set means nothing."""

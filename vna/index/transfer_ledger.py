@@ -193,6 +193,11 @@ class TransferLedger:
         uid = to_text(study.found.study_instance_uid)
         return int(self._row("migration_others", uid=uid, study=study.study_id)[0])
 
+    def of_other_patients(self, study: StudyItem) -> int:
+        """How many instances of the study are corrected to be another patient's than it is shown with."""
+        uid = to_text(study.found.study_instance_uid)
+        return int(self._row("migration_other_patients", uid=uid)[0])
+
     def _row(self, query: str, **values: object) -> Any:
         return self._database.attempt(
             lambda c: c.execute(load(f"queries/{query}"), values).fetchone()

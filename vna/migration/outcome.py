@@ -27,7 +27,7 @@ LONGEST_PAUSE = 6 * 3600.0
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """What a fetch brought: `landed` of the listed instances, `unlisted` beside them, and why some can't be kept:
-    `uncorrectable` by the rules.
+    `uncorrectable` by the rules. `patients`: issuer and ID of their patients, before and after they were corrected.
     """
 
     report: FetchReport
@@ -35,6 +35,7 @@ class Fetched:
     unlisted: int = 0
     refused: Mapping[str, str] = field(default_factory=dict)
     uncorrectable: Mapping[str, str] = field(default_factory=dict)
+    patients: Collection[tuple[tuple[str, str], tuple[str, str]]] = frozenset()
 
 
 def nothing_listed(study: StudyItem, settings: CampaignSettings) -> StudyEnd:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from vna.errors import InvalidInstance, Unavailable
 from vna.index.transfer_ledger import TransferLedger
-from vna.migration.rules.correcting import NotCorrectable
+from vna.migration.rules.correcting import NotCorrectable, Patient
 from vna.migration.rules.in_force import NO_RULES, InForce
 from vna.migration.throttle import Throttle
 from vna.model.campaign import InstanceItem, Landing, StudyItem
@@ -37,7 +37,8 @@ class Receiver:
     """Takes what comes of one study. `take` may be called by several threads.
 
     `landed` and `unlisted` count what has come of the listed instances and beside them; `refused` says of SOP Instance
-    UIDs why they could not be kept, `uncorrectable` of others which rule stands against it.
+    UIDs why they could not be kept, `uncorrectable` of others which rule stands against it. `patients`: whose the
+    instances are, before and after they were corrected.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Receiver:
         self.size = 0
         self.refused: dict[str, str] = {}
         self.uncorrectable: dict[str, str] = {}
+        self.patients: set[tuple[Patient, Patient]] = set()
         self._store, self._ledger, self._origin = store, ledger, origin
         self._study, self._rules = study, rules
         self._ids = {item.found: item.instance_id for item in items}
@@ -99,8 +101,11 @@ class Receiver:
         if self._rules.number is None:
             return self._store.store(spooled, self._origin)
         with spooled.buffer() as buffer:
-            correction = self._rules.corrector.correction(buffer)
-        return self._store.store(spooled, self._origin, correction=correction)
+            decision = self._rules.corrector.followed(buffer)
+        stored = self._store.store(spooled, self._origin, correction=decision.correction)
+        with self._lock:
+            self.patients.add(decision.patients)
+        return stored
 
     def note(self, *, is_last: bool = False) -> None:
         """Write down what has landed. The object is kept whatever becomes of the note: only the last one raises

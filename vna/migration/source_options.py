@@ -88,6 +88,11 @@ class WebOptions:
             raise ConfigError(
                 f"source option url = {self.url!r} is no URL like https://pacs/dicom-web"
             )
+        if set("@?#") & set(self.url):
+            raise ConfigError(
+                "source option url has more than host and path: who we are is told by user with password_file, or by "
+                "token_file"
+            )
         if not 1 <= self.page <= 100_000:
             raise ConfigError("source option page must be from 1 to 100000")
         if bool(self.user) != bool(self.password_file):

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from vna.index.ledger_status import InstanceException, LedgerStatus, StudyException
+from vna.migration.account import source_document
 from vna.migration.final_check_text import check_document, check_line
 from vna.migration.forecast import Forecast, forecast
 from vna.migration.hours import ceilings_text, window_text
@@ -40,7 +41,7 @@ def status_document(
         "state": campaign.state.value,
         "inventory": campaign.inventory,
         "inventory_is_open": status.is_inventory_open,
-        "source": {"kind": campaign.source.kind, "options": dict(campaign.source.options)},
+        "source": source_document(campaign.source),
         "settings": dataclasses.asdict(campaign.settings),
         "studies": dict(status.studies),
         "studies_not_listed": status.unlisted,

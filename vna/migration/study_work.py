@@ -191,8 +191,28 @@ class StudyWork:
             )
             ledger.attempted(study.study_id, worker, note)
         return Fetched(
-            report, receiver.landed, receiver.unlisted, receiver.refused, receiver.uncorrectable
+            report,
+            receiver.landed,
+            receiver.unlisted,
+            receiver.refused,
+            receiver.uncorrectable,
+            receiver.patients,
         )
+
+    def _torn(
+        self, study: StudyItem, items: Sequence[InstanceItem], fetched: Fetched | None
+    ) -> StudyEnd | None:
+        """How a study ends that rules, or several versions of them, give to more patients than it came with."""
+        if all(item.rules is None for item in items):
+            return None
+        if fetched is not None:
+            before, after = ({pair[place] for pair in fetched.patients} for place in (0, 1))
+            if len(after) > len(before):
+                detail = f"{len(after)} patients, {len(before)} at the source"
+                return StudyEnd(ItemState.MISMATCHED, Reason.SEVERAL_PATIENTS, detail)
+        others = self._tools.ledger.of_other_patients(study)
+        detail = f"{others} of {len(items)} instances are of other patients"
+        return StudyEnd(ItemState.MISMATCHED, Reason.SEVERAL_PATIENTS, detail) if others else None
 
     def _remarks(self, study: StudyItem, verdicts: Sequence[Verdict]) -> str:
         """What a person may want to know of a study that is verified."""
@@ -224,7 +244,9 @@ class StudyWork:
         verdicts += missing(study, items, fetched, settings)
         end = end_of(study, items, verdicts, fetched, settings)
         if end.state is ItemState.VERIFIED:
-            end = replace(end, detail=self._remarks(study, verdicts))
+            end = self._torn(study, items, fetched) or replace(
+                end, detail=self._remarks(study, verdicts)
+            )
         if end.state is ItemState.PARKED:
             verdicts = [_parked(verdict) for verdict in verdicts]
         return Done(end, verdicts)

@@ -91,6 +91,7 @@ class Reason(StrEnum):
     COLLISION = "uid-collision"
     NOT_DECODABLE = "not-decodable"
     NOT_CORRECTED = "not-corrected"
+    SEVERAL_PATIENTS = "several-patients"
     INSTANCES = "instances"
 
 
@@ -124,6 +125,7 @@ REASONS: Mapping[str, str] = {
     Reason.COLLISION: "its UID stands for another image as well; both are kept",
     Reason.NOT_DECODABLE: "its pixel data can't be decoded",
     Reason.NOT_CORRECTED: "what leaves the archive of it is not corrected as the rules say",
+    Reason.SEVERAL_PATIENTS: "by the rules its instances are of several patients; it is shown with one of them",
     Reason.INSTANCES: "some of its instances are in that state",
 }
 

@@ -14,13 +14,15 @@ from vna.model.query import JsonElement
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One of the values of an element fits `pattern`; one without a value is ""."""
+    """One of the values of an element fits one of the `patterns`; one that has only empty values is ""."""
 
     tag: int
-    pattern: re.Pattern[str]
+    patterns: tuple[re.Pattern[str], ...]
 
     def is_met(self, elements: Mapping[int, JsonElement]) -> bool:
-        return any(self.pattern.fullmatch(text) for text in texts_of(elements[self.tag]) or [""])
+        """Whether it is so with these elements, which have its own."""
+        texts = list(filter(None, texts_of(elements[self.tag]))) or [""]
+        return any(pattern.fullmatch(text) for text in texts for pattern in self.patterns)
 
 
 def conditions_of(tree: object) -> tuple[Condition, ...]:
@@ -58,19 +60,16 @@ def _condition(keyword: str, values: object) -> Condition:
     wanted = [values] if isinstance(values, str) else values
     if not isinstance(wanted, Sequence) or not wanted:
         raise ConfigError(f"when: {keyword} needs a text, or a list of some")
-    return Condition(
-        tag, re.compile("|".join(_expression(keyword, item) for item in wanted), re.DOTALL)
-    )
+    return Condition(tag, tuple(_expression(keyword, item) for item in wanted))
 
 
-def _expression(keyword: str, value: object) -> str:
+def _expression(keyword: str, value: object) -> re.Pattern[str]:
     if not isinstance(value, str):
         raise ConfigError(f"when: {keyword} needs a text, or a list of some")
     if len(value) > 2 and value[0] == value[-1] == "/":
         try:
-            re.compile(value[1:-1])
+            return re.compile(value[1:-1], re.DOTALL)
         except re.error as exc:
             raise ConfigError(f"when: {keyword}: {value} is no regular expression: {exc}") from exc
-        return f"(?:{value[1:-1]})"
     escaped = re.escape(value.strip()).replace(r"\*", ".*").replace(r"\?", ".")
-    return f"(?:{escaped})"
+    return re.compile(escaped, re.DOTALL)

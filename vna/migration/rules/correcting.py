@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from vna.dicom.attributes import BY_LEVEL
 from vna.dicom.encoding import Buffer
 from vna.dicom.head_values import Head, HeadReader
+from vna.dicom.vrs import CHARSET_VRS
 from vna.errors import InvalidInstance
 from vna.migration.rules.conditions import texts_of
 from vna.migration.rules.declaration import (
@@ -21,12 +23,25 @@ from vna.migration.rules.declaration import (
 )
 from vna.migration.rules.values import fault_of
 from vna.model.corrections import Correction
+from vna.model.identifiers import Level
 from vna.model.query import JsonElement
 
 _DESCRIBED = {0x00100021: 0x00100024, 0x00080050: 0x00080051}
 """Sequences that say more about an element's issuer: they are not true of another value."""
 
+_WHOSE = {
+    item.tag: item.keyword
+    for level in (Level.PATIENT, Level.STUDY)
+    for item in BY_LEVEL[level]
+    if item.vr in CHARSET_VRS
+}
+"""Texts that tell whose an instance is, and what."""
+
 _NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+Patient = tuple[str, str]
+_PATIENT = (0x00100021, 0x00100020)
 
 
 class NotCorrectable(InvalidInstance):
@@ -38,12 +53,13 @@ class Decision:
     """What the rules make of an instance.
 
     `applied`: by its number each rule that decided about its element, and whether it changes anything. `obstacles`: by
-    the number of a rule why it can't be followed.
+    the number of a rule why it can't be followed. `patients`: issuer and ID of its patient, before and after.
     """
 
     applied: Mapping[int, bool]
     obstacles: Mapping[int, str]
     correction: Correction | None = None
+    patients: tuple[Patient, Patient] = (("", ""), ("", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +78,7 @@ class Corrector:
         self._rules, self._terms = rules, terms
         self._heads = HeadReader()
         self._tags = {rule.tag for rule in rules.rules if rule.tag != CHARACTER_SET}
+        self._tags.update(_PATIENT)
         self._tags |= {c.tag for rule in rules.rules for c in rule.conditions}
         self._tags |= {rule.deed.by for rule in rules.rules if isinstance(rule.deed, Mapped)}
 
@@ -72,21 +89,23 @@ class Corrector:
 
     def correction(self, buffer: Buffer) -> Correction | None:
         """What is to be corrected in an object. Raises NotCorrectable, and InvalidInstance for what is no DICOM."""
-        if self.is_idle:
-            return None
+        return None if self.is_idle else self.followed(buffer).correction
+
+    def followed(self, buffer: Buffer) -> Decision:
+        """As `decide`, where all rules can be followed. Raises NotCorrectable, InvalidInstance."""
         decision = self.decide(buffer)
         if decision.obstacles:
             raise NotCorrectable("; ".join(decision.obstacles.values()))
-        return decision.correction
+        return decision
 
     def decide(self, buffer: Buffer) -> Decision:
         """What each rule makes of an object. Raises InvalidInstance for what is no DICOM."""
         head = self._heads.read(buffer)
         applied: dict[int, bool] = {}
-        terms = self._true_set(head, applied)
+        obstacles: dict[int, str] = {}
+        terms = self._true_set(head, applied, obstacles)
         elements = self._elements(head, head.charsets if terms is None else terms)
         changes: dict[str, JsonElement] = {}
-        obstacles: dict[int, str] = {}
         for rule in _first_of_each(self._rules.rules, elements):
             if rule.tag == CHARACTER_SET:
                 continue
@@ -96,18 +115,29 @@ class Corrector:
                 changes[f"{rule.tag:08X}"] = {"vr": rule.vr, "Value": changed}
                 if (described := _DESCRIBED.get(rule.tag, 0)) in head:
                     changes[f"{described:08X}"] = {"vr": "SQ"}
-        if not changes and terms is None:
-            return Decision(applied, obstacles)
-        return Decision(applied, obstacles, self._labelled(changes, terms))
+        is_changed = bool(changes) or terms is not None
+        correction = self._labelled(changes, terms) if is_changed else None
+        after = elements | {int(tag, 16): element for tag, element in changes.items()}
+        return Decision(applied, obstacles, correction, (_patient(elements), _patient(after)))
 
-    def _true_set(self, head: Head, applied: dict[int, bool]) -> tuple[str, ...] | None:
-        """The declared character set of an instance for whose texts that makes a difference."""
+    def _true_set(
+        self, head: Head, applied: dict[int, bool], obstacles: dict[int, str]
+    ) -> tuple[str, ...] | None:
+        """The declared character set of an instance for whose texts that makes a difference. One that can't be true
+        is among the `obstacles`: with its label a right text would leave as a wrong one.
+        """
         elements = self._elements(head, head.charsets)
         for rule in _first_of_each(self._rules.rules, elements):
             if isinstance(rule.deed, DeclaredSet):
                 is_other = (rule.deed.terms or ("",)) != (head.charsets or ("",))
                 applied[rule.number] = is_other and head.needs_character_set()
-                return rule.deed.terms if applied[rule.number] else None
+                if not applied[rule.number]:
+                    return None
+                if wrong := head.first_misfit(_WHOSE, rule.deed.terms):
+                    applied[rule.number] = False
+                    obstacles[rule.number] = _not_in(rule, wrong, rule.deed.terms)
+                    return None
+                return rule.deed.terms
         return None
 
     def _elements(self, head: Head, charsets: tuple[str, ...]) -> dict[int, JsonElement]:
@@ -124,6 +154,16 @@ class Corrector:
             changes,
             character_set,
         )
+
+
+def _patient(elements: Mapping[int, JsonElement]) -> Patient:
+    issuer, number = ("\\".join(texts_of(elements[tag])) for tag in _PATIENT)
+    return issuer, number
+
+
+def _not_in(rule: Rule, tag: int, terms: tuple[str, ...]) -> str:
+    label = "\\".join(terms) or "the default character set"
+    return f"rule {rule.name}: {_WHOSE[tag]} is not in {label}: say when it is"
 
 
 def _first_of_each(rules: Sequence[Rule], elements: Mapping[int, JsonElement]) -> list[Rule]:
@@ -183,8 +223,15 @@ def _mapped(
         looked_up = rule.keyword if is_own else f"the element by which {rule.keyword} is told"
         obstacles[rule.number] = f"rule {rule.name}: {deed.name} does not have {looked_up}"
         return before
-    if deed.unmapped == "keep":
-        return [deed.table.get(key, key) for key in keys] if is_own else before
+    others = _prefixed(deed.prefix, before)  # `keep` has no prefix
     if not is_own:
-        return _prefixed(deed.prefix, before)
-    return [deed.table[key] if key in deed.table else deed.prefix + key for key in keys if key]
+        return others
+    if any(
+        key not in deed.table and other in deed.taken
+        for key, other in zip(keys, others, strict=True)
+    ):
+        obstacles[rule.number] = (
+            f"rule {rule.name}: {deed.name} does not have {rule.keyword}, which would become what "
+            "another value becomes: give it a row of its own"
+        )
+    return [deed.table.get(key, other) for key, other in zip(keys, others, strict=True)]

@@ -52,13 +52,17 @@ class Prefixed:
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """Each value becomes what `table` says of it; or of the value of the element `by`, when that is another one."""
+    """Each value becomes what `table` says of it; or of the value of the element `by`, when that is another one.
+
+    `taken`: what no value that `table` lacks may become.
+    """
 
     name: str
     table: Mapping[str, str]
     by: int
     unmapped: str
     prefix: str = ""
+    taken: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ def read_rules(path: Path, system: str) -> RulesText:
     `system`: the Modifying System where the file names none.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
     except OSError as exc:
         raise ConfigError(f"{path} cannot be read: {exc.strerror}; check the path") from exc
     except UnicodeDecodeError as exc:
@@ -182,16 +186,18 @@ def _rule(number: int, table: Any, maps: _Maps) -> Rule:
 
 def _deed(table: Mapping[str, Any], tag: int, vr: str, maps: _Maps) -> SetTo | Prefixed | Mapped:
     _check_deeds(table)
-    if "set" in table and tag in _IDENTIFYING and "when" not in table:
-        raise ConfigError("set without when would make all of them one: say when")
     for key in ("set", "default"):
         if key in table:
+            if tag in _IDENTIFYING and "when" not in table:
+                raise ConfigError(f"{key} without when would make all of them one: say when")
             return SetTo(_value(table, key, vr), only_empty=key == "default")
     if "map" not in table:
         return Prefixed(_value(table, "prefix", vr))
     by = text_tag(str(table["by"])) if "by" in table else tag
     prefix = _value(table, "prefix", vr) if "prefix" in table else ""
-    return Mapped(table["map"], maps.read(table["map"], vr), by, table["unmapped"], prefix)
+    found = maps.read(table["map"], vr)
+    taken = frozenset(found.values() if by == tag and tag in _IDENTIFYING else ())
+    return Mapped(table["map"], found, by, table["unmapped"], prefix, taken)
 
 
 def _check_deeds(table: Mapping[str, Any]) -> None:
@@ -238,10 +244,11 @@ def _value(table: Mapping[str, Any], key: str, vr: str) -> str:
     value = table[key]
     if not isinstance(value, str):
         raise ConfigError(f"{key} is a text: put it in quotes")
-    fault = fault_of(value.strip() if key != "prefix" else value, vr)
+    value = value.lstrip() if key == "prefix" else value.strip()
+    fault = fault_of(value, vr)
     if fault:
         raise ConfigError(f"{key}: {fault}")
-    return value.strip() if key != "prefix" else value.lstrip()
+    return value
 
 
 def _list(words: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vna.migration.candidates import printable
 from vna.migration.rules.declaration import Mapped, Rule
 from vna.migration.rules.maps import merged
 from vna.migration.rules.preview import Preview, Sample
@@ -35,7 +36,11 @@ def preview_document(preview: Preview) -> dict[str, object]:
 
 
 def preview_lines(preview: Preview) -> Iterator[str]:
-    """For people."""
+    """For people; what a source writes may be for any terminal."""
+    return map(printable, _lines(preview))
+
+
+def _lines(preview: Preview) -> Iterator[str]:
     for sample in preview.samples:
         yield f"study {sample.study_instance_uid}, instance {sample.sop_instance_uid}"
         yield from _table(sample)

@@ -18,6 +18,8 @@ def fault_of(value: str, vr: str) -> str:
         return f"the new value has {len(value)} characters, {vr} takes {LONGEST[vr]}"
     if "\\" in value or not value.isprintable():
         return "the new value has a backslash or a control character, which no value may have"
+    if "\N{REPLACEMENT CHARACTER}" in value:
+        return "the new value has a character that could not be read"
     if vr == "CS" and not _CODE.fullmatch(value):
         return "the new value is no code: capital letters, digits, spaces and underscores only"
     return ""
