@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -35,6 +36,12 @@ _FILE_MODE = 0o440
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
+def _let_go(scratch: Scratch, directories: DirectoryCache, root_fd: int) -> None:
+    scratch.close()
+    directories.clear()
+    os.close(root_fd)
+
+
 class FilesystemBackend:
     """Objects as files under `root`: written beside, synced, renamed into place.
 
@@ -56,6 +63,9 @@ class FilesystemBackend:
             self._scratch.sweep()
         self._directories = DirectoryCache(self._root_fd)
         self._buffers = Buffers(_CHUNK, _IDLE_BUFFERS)
+        parts = (self._scratch, self._directories, self._root_fd)
+        self._let_go = weakref.finalize(self, _let_go, *parts)  # whoever forgets to close it
+        self._let_go.atexit = False
 
     def put(self, key: str, source: BinaryIO, *, size: int, digest: Digest) -> ObjectInfo:
         """See StorageBackend.put. A source with `getbuffer` is written from where it lies."""
@@ -134,10 +144,8 @@ class FilesystemBackend:
         """See StorageBackend.close."""
         if not self._closed:
             self._closed = True
-            self._scratch.close()
-            self._directories.clear()
             self._buffers.clear()
-            os.close(self._root_fd)
+            self._let_go()
 
     def _root(self) -> int:
         if self._closed:

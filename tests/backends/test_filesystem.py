@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import os
 import shutil
@@ -29,6 +30,7 @@ from storage_backends.layout import _segment, file_name, folder_name
 from storage_backends.testing import put, read, sample
 
 KEY = "2026/11/22/1105/0123.dcm"
+DESCRIPTORS = Path("/proc/self/fd")
 
 
 @pytest.fixture
@@ -329,3 +331,13 @@ def test_a_forked_child_works_on(backend: FilesystemBackend, tmp_path: Path) -> 
     put(backend, "parent/3.dcm", b"4")
     FilesystemBackend(tmp_path / "objects").close()
     assert len([p for p in (tmp_path / "objects" / INCOMING).iterdir() if p.is_dir()]) == 1
+
+
+def test_who_forgets_to_close_it_loses_no_descriptors(tmp_path: Path) -> None:
+    before = len(list(DESCRIPTORS.iterdir()))
+    for number in range(5):
+        backend = FilesystemBackend(tmp_path / "root")
+        put(backend, f"a/b{number}", b"x")
+        del backend
+    gc.collect()
+    assert len(list(DESCRIPTORS.iterdir())) <= before

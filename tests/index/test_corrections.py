@@ -47,14 +47,33 @@ def test_one_id_never_stands_for_two(database: Database) -> None:
         connection.execute("DELETE FROM correction WHERE id = %s", [id_of(change)])
 
 
-def test_nothing_is_corrected_while_an_older_version_would_deliver_it(database: Database) -> None:
+def until_it_has_gone(database: Database) -> None:
+    """The server takes a moment to notice that somebody has left."""
+    left = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'vna/12')"
+    has_gone = False
+    while not has_gone:
+        with database.connection() as connection:
+            (has_gone,) = connection.execute(left).fetchone() or (False,)
+
+
+def test_nothing_is_corrected_while_an_older_version_would_deliver_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it came after a correction was kept."""
+    monkeypatch.setattr("vna.index.corrections._ALONE_SECONDS", 0)
     index = CorrectionIndex(database)
     with (
         psycopg.connect(database.url, application_name="vna/12"),
         pytest.raises(Unavailable, match="older version"),
     ):
         index.keep(correction())
+    until_it_has_gone(database)
     assert index.keep(correction()) == id_of(correction())
+    with (
+        psycopg.connect(database.url, application_name="vna/12"),
+        pytest.raises(Unavailable, match="older version"),
+    ):
+        index.keep(correction())
 
 
 def test_rows_name_their_correction_by_every_way(database: Database) -> None:
@@ -85,3 +104,21 @@ def test_what_a_backup_told_is_found_by_the_digest(database: Database) -> None:
     index.tell([])
     assert index.told(digest("a")) == index.told(digest("b")) == correction()
     assert index.told(digest("c")) is None
+
+
+def test_what_is_told_of_an_object_is_forgotten_when_rows_name_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vna.index.corrections._NAMED_AT_ONCE", 3)
+    index = CorrectionIndex(database)
+    for name in "cdef":
+        assert index.keep_for(digest(name), correction()) == id_of(correction())
+        assert index.told(digest(name)) == correction()
+    index.named(digest("c"))
+    index.named(digest("d"))
+    index.keep_for(digest("c"), correction())  # it comes again, and may be lost this time
+    index.named(digest("e"))
+    assert index.told(digest("d")) == correction()
+    index.named(digest("f"))
+    kept = [name for name in "cdef" if index.told(digest(name)) is not None]
+    assert kept == ["c"]

@@ -19,7 +19,7 @@ from vna.dimse.message import Message
 from vna.dimse.negotiation import Acceptance, ContextResult, Proposal, UserIdentity
 from vna.dimse.settings import AcceptorSettings, Admission, RequestorSettings, admit_everybody
 from vna.migration import dicom_keys as tags
-from vna.migration.dicom_keys import Record, encode_keys, read_record, text
+from vna.migration.dicom_keys import Record, encode_keys, read_record, text, texts
 from vna.model.identifiers import InstanceUids
 
 LOOPBACK = "127.0.0.1"
@@ -53,7 +53,9 @@ class Manners:
     `names_originator`: it says whose C-MOVE it serves. `ignores`: keys that it does not match by. `statuses`: ends of
     its next retrieves, nothing is sent then. `says`: the status of a retrieve, whatever became of it. `finds`: the
     statuses of its next queries. `takes_lists`: lists of UIDs are understood. `broken`: UIDs whose sub-operations fail.
-    `hold`: called before each object.
+    `hold`: called before each object. `lists_series`: a query may name several series. `aborts_at`: UIDs at whose
+    objects it aborts every association. `first_context_only`: it sends by the first context of a class that it
+    accepted, or not at all.
     """
 
     cap: int = 0
@@ -69,6 +71,9 @@ class Manners:
     takes_lists: bool = True
     broken: frozenset[str] = frozenset()
     hold: Callable[[], object] = lambda: None
+    lists_series: bool = True
+    aborts_at: frozenset[str] = frozenset()
+    first_context_only: bool = False
     admit: Admission = admit_everybody
 
 
@@ -102,6 +107,8 @@ class Pacs:
     def choose(self, proposal: Proposal) -> Acceptance | ContextResult:
         """Part of the policy: the first syntax; storage only where it is the SCU."""
         if proposal.abstract_syntax in {FIND, MOVE, GET, scu.VERIFICATION_SOP_CLASS}:
+            return Acceptance(proposal.transfer_syntaxes[0])
+        if self.manners.first_context_only:
             return Acceptance(proposal.transfer_syntaxes[0])
         own = {kept.syntax for kept in self.kept if kept.sop_class_uid == proposal.abstract_syntax}
         usable = [syntax for syntax in proposal.transfer_syntaxes if syntax in own]
@@ -154,6 +161,8 @@ class Pacs:
     def _find(self, association: Association, message: Message, identifier: Record) -> None:
         found = list(self.records(identifier))
         status = self.manners.finds.pop(0) if self.manners.finds else 0
+        if not self.manners.lists_series and len(texts(identifier, tags.SERIES_INSTANCE_UID)) > 1:
+            status = 0xA900
         for record in found[: self.manners.cap or None] if not status else ():
             if association.cancelled(message.command.message_id or 0):
                 status = 0xFE00
@@ -223,6 +232,9 @@ class Pacs:
             if (watched or to).cancelled(message.command.message_id or 0):
                 break
             self.manners.hold()
+            if kept.uids.sop_instance_uid in self.manners.aborts_at:
+                to.interrupt()
+                (watched or to).interrupt()
             is_whole = kept.uids.sop_instance_uid not in self.manners.broken
             if is_whole and self._store(to, message, self._minted(kept)):
                 sent += 1
@@ -249,8 +261,12 @@ class Pacs:
             message.command.message_id if is_named else None,
         )
         try:
-            context = to.context_for(kept.sop_class_uid, kept.syntax)
+            context = to.context_for(
+                kept.sop_class_uid, "" if self.manners.first_context_only else kept.syntax
+            )
         except NotAccepted:
+            return False
+        if context.transfer_syntax != kept.syntax:
             return False
         return scu.store(to, context, instance, kept.dataset).status == 0
 

@@ -16,6 +16,7 @@ from tests.migration.taking import Taker, never
 from vna.dimse.settings import CALLING_AE_TITLE_NOT_RECOGNIZED, TEMPORARY_CONGESTION
 from vna.errors import ConfigError, InvalidInstance, Unavailable
 from vna.migration import dicom_keys as tags
+from vna.migration.dicom_inventory import MISSES
 from vna.migration.dicom_keys import text
 from vna.migration.source_options import DicomOptions
 from vna.migration.sources.base import SourceBusy, SourceError, SourceUnavailable
@@ -181,6 +182,32 @@ def test_a_truncating_source_shows_everything(opened: Callable[..., Opened]) -> 
     assert sum(found) == 130 + 45 + 60
 
 
+@pytest.mark.parametrize("series", [1, 3], ids=["of one series", "of several"])
+def test_answers_of_the_same_length_are_not_doubted_where_a_longer_one_comes(
+    opened: Callable[..., Opened], series: int
+) -> None:
+    objects = [data for _ in range(4) for data in study_of(series=series, images=12)]
+    pacs, source = opened(objects, Manners(counted=lambda _: None))
+    studies = list(source.studies(Scope()))
+    pacs.asked.clear()
+    assert [len(list(source.instances(study))) for study in studies] == [12 * series] * 4
+    images = [asked for asked in pacs.asked if text(asked, tags.LEVEL) == "IMAGE"]
+    numbered = [asked for asked in images if text(asked, tags.INSTANCE_NUMBER)]
+    by_number = 12 + MISSES + 1 if series == 1 else 0  # the first one has nothing beside it
+    assert (len(images) - len(numbered), len(numbered)) == (4 * series + 1, by_number)
+
+
+@pytest.mark.parametrize("takes_lists", [True, False])
+def test_series_of_the_same_length_behind_a_cap_are_shown_in_full(
+    opened: Callable[..., Opened], takes_lists: bool
+) -> None:
+    objects = study_of(series=3, images=15)
+    manners = Manners(cap=12, counted=lambda _: None, lists_series=takes_lists)
+    _, source = opened(objects, manners)
+    _, found = the_study(source)
+    assert len({one.uids.sop_instance_uid for one in found}) == 45
+
+
 def test_what_a_source_can_not_be_made_to_show_is_told(opened: Callable[..., Opened]) -> None:
     manners = Manners(cap=40, counted=lambda _: None, ignores=frozenset({tags.INSTANCE_NUMBER}))
     _, source = opened(study_of(images=60), manners)
@@ -308,9 +335,49 @@ def test_a_source_that_breaks_off_is_unavailable(
 ) -> None:
     pacs, source = opened(study_of(), retrieve=retrieve)
     study, found = the_study(source)
-    pacs.manners = Manners(hold=pacs.hang_up)
+    pacs.manners = Manners(aborts_at=frozenset(one.uids.sop_instance_uid for one in found))
     with pytest.raises(SourceUnavailable):
         source.fetch(study, found, Taker(), never)
+
+
+@BOTH
+def test_what_is_listed_behind_an_object_that_a_source_aborts_over_comes(
+    opened: Callable[..., Opened], retrieve: str
+) -> None:
+    pacs, source = opened(study_of(series=2, images=3), retrieve=retrieve)
+    bad = pacs.kept[1].uids.sop_instance_uid
+    pacs.manners.aborts_at = frozenset({bad})
+    study, found = the_study(source)
+    taker = Taker()
+    report = source.fetch(study, found, taker, never, found)
+    assert taker.uids == {one.uids.sop_instance_uid for one in found} - {bad}
+    assert [failure.sop_instance_uid for failure in report.failures] == [bad]
+
+
+@BOTH
+def test_what_did_not_come_together_is_asked_for_alone(
+    opened: Callable[..., Opened], retrieve: str
+) -> None:
+    pacs, source = opened(study_of(images=3), retrieve=retrieve)
+    pacs.manners.broken = frozenset({pacs.kept[1].uids.sop_instance_uid})
+    study, found = the_study(source)
+    report = source.fetch(study, found, Taker(), never, found)
+    assert report.taken == 2
+    assert [text(asked, tags.LEVEL) for asked in pacs.retrieved][:2] == ["STUDY", "IMAGE"]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_by_get_who_uses_the_first_context_of_a_class_gives_plain_objects_too(
+    opened: Callable[..., Opened], told: bool
+) -> None:
+    manners = Manners(first_context_only=True)
+    plain = [*study_of(images=2), samples.small(samples.IMPLICIT, PatientID="X")]
+    _, source = opened(plain, manners, retrieve="get")
+    for study in source.studies(Scope()):
+        found = list(source.instances(study))
+        if not told:
+            found = [replace(one, transfer_syntax_uid="") for one in found]
+        assert source.fetch(study, found, Taker(), never, found).taken == len(found)
 
 
 @BOTH

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import samples
 from tests.migration.conftest import WHO, Site, study
 from vna.dicom.header import read_header
 from vna.errors import ConfigError
@@ -73,16 +74,21 @@ def test_what_is_new_goes_first(site: Site) -> None:
     assert finish(site, site.work(running)).why_not == ""
 
 
-def test_a_source_that_does_not_count_is_listed_again_and_no_more(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    study(2, "1.2.1", site.source.add)
+def do_not_count(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the source not tell how many instances a study has."""
     counted = site.source.studies
     monkeypatch.setattr(
         site.source,
         "studies",
         lambda scope: (replace(found, number_of_instances=None) for found in counted(scope)),
     )
+
+
+def test_a_source_that_does_not_count_is_listed_again_and_no_more(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study(2, "1.2.1", site.source.add)
+    do_not_count(site, monkeypatch)
     done = site.work(site.begin())
     finished = finish(site, done)
     assert (finished.why_not, finished.stock.instances, finished.stock.changed_studies) == (
@@ -92,6 +98,28 @@ def test_a_source_that_does_not_count_is_listed_again_and_no_more(
     )
     study(1, "1.2.1", site.source.add)
     assert finish(site, done).why_not.startswith("1 studies are still")
+
+
+def test_an_object_that_has_another_size_now_is_fetched_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do_not_count(site, monkeypatch)
+    changed, same = study(2, "1.2.1", site.source.add)
+    done = site.work(site.begin())
+    uids = read_header(site.source.objects[changed]).uids
+    elements = samples.identity(
+        SOPInstanceUID=changed,
+        StudyInstanceUID=uids.study_instance_uid,
+        SeriesInstanceUID=uids.series_instance_uid,
+        StudyDescription="Rewritten since",
+    )
+    site.source.add(samples.part10(elements))
+    assert finish(site, done).why_not.startswith("1 studies are still")
+    site.source.asked.clear()
+    site.work(site.campaigns.find("silo"))
+    assert site.source.asked == [(changed,)]
+    assert site.states() == {changed: "mismatched uid-collision", same: "verified"}
+    site.assert_counts_agree()
 
 
 def test_what_was_deleted_or_altered_since_is_an_exception(site: Site) -> None:
@@ -154,7 +182,12 @@ def test_exceptions_have_to_be_accepted_by_a_person(site: Site) -> None:
     assert "2 exceptions, accepted" in check_line(newest(site))
 
 
-def test_what_was_left_out_on_purpose_needs_nobody(site: Site) -> None:
+@pytest.mark.parametrize("counts", [True, False])
+def test_what_was_left_out_on_purpose_needs_nobody(
+    site: Site, monkeypatch: pytest.MonkeyPatch, counts: bool
+) -> None:
+    if not counts:
+        do_not_count(site, monkeypatch)
     study(1, "1.2.1", site.source.add)
     study(1, "1.2.2", site.source.add)
     campaign = site.begin()
@@ -190,6 +223,55 @@ def test_a_check_that_was_cut_off_goes_on(site: Site, monkeypatch: pytest.Monkey
     assert (finished.why_not, told) == ("", [1, 2, 3])
     assert len(FinalCheckIndex(site.database).checks(done)) == 1
     assert newest(site).inventory == site.campaigns.find("silo").inventory
+
+
+def test_a_check_that_was_cut_off_begins_anew_when_a_study_was_worked_on_meanwhile(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vna.migration.final_check.STUDIES_AT_ONCE", 1)
+    for number in range(3):
+        study(1, f"1.2.{number}", site.source.add)
+    done = site.work(site.begin())
+    stop: list[Findings] = []
+    watcher = Watcher(on_findings=stop.append, should_stop=lambda: bool(stop))
+    assert finish(site, done, watcher=watcher).check is None
+    (again,) = site.rows("SELECT study_instance_uid FROM migration_study ORDER BY id LIMIT 1")
+    site.campaigns.retry(done, WHO, states=[ItemState.VERIFIED], uids=list(again))
+    site.work(site.campaigns.find("silo"))
+    checked: list[int] = []
+    whole = Watcher(on_findings=lambda found: checked.append(found.checked))
+    assert finish(site, done, watcher=whole).why_not == ""
+    assert checked == [1, 2, 3]
+
+
+def test_instances_of_a_study_that_was_given_up_are_exceptions_like_it(site: Site) -> None:
+    study(2, "1.2.1", site.source.add)
+    lost, *_ = study(3, "1.2.2", site.source.add)
+    done = site.work(site.begin())
+    site.rows(
+        "UPDATE migration_study SET state = 'parked', reason = 'worker-lost', exceptions = 1"
+        " WHERE study_instance_uid = '1.2.2' RETURNING id"
+    )
+    site.rows(
+        "UPDATE migration_instance SET state = CASE WHEN sop_instance_uid = %s THEN 'parked' ELSE 'queued' END"
+        " WHERE study IN (SELECT id FROM migration_study WHERE study_instance_uid = '1.2.2') RETURNING id",
+        lost,
+    )
+    assert finish(site, done).why_not.startswith("3 exceptions wait")
+    assert newest(site).findings.exceptions == {"parked": 3}
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_a_change_during_the_check_is_told_as_such(site: Site, accepts: bool) -> None:
+    study(1, "1.2.1", site.source.add)
+    done = site.work(site.begin())
+
+    def meanwhile(_: Findings) -> None:
+        site.inventory.begin(done)
+
+    watcher = Watcher(on_findings=meanwhile)
+    refused = finish(site, done, watcher=watcher, accepts_exceptions=accepts)
+    assert refused.why_not.startswith("something was changed while it was checked")
 
 
 def test_two_at_once_do_not_get_in_each_other_s_way(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from tests import samples
 from tests.migration.conftest import AT_ONCE, WHO, Site, study
+from tests.migration.paper_source import take_stock
 from vna.index import transfer_ledger
 from vna.index.transfer_ledger import MOST_LOSSES
 from vna.migration.sources.base import MigrationSource, SourceBusy
@@ -273,3 +275,23 @@ def test_what_else_the_archive_has_of_a_study_is_told(site: Site) -> None:
     assert site.rows("SELECT state, detail FROM migration_study") == [
         ("verified", "1 more instances in the archive are not from this source")
     ]
+
+
+def test_what_an_inventory_lists_while_a_study_is_verified_comes_too(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study(2, "1.2.1", site.source.add)
+    campaign = site.begin()
+    proven = site.tools.prover.prove
+    late: list[str] = []
+
+    def prove(*arguments: Any) -> Any:
+        if not late:
+            late.extend(study(1, "1.2.1", site.source.add))
+            take_stock(site.source, site.inventory, campaign)
+        return proven(*arguments)
+
+    monkeypatch.setattr(site.tools.prover, "prove", prove)
+    assert site.work(campaign).state is CampaignState.DONE
+    assert site.states()[late[0]] == "verified"
+    site.assert_counts_agree()

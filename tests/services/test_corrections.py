@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from pydicom.encaps import generate_frames
 
+from storage_backends.encryption import EncryptedBackend
+from storage_backends.filesystem import FilesystemBackend
 from tests import samples
+from tests.backends.test_encrypted_contract import keyring
 from tests.corrections import correction, file_of, originals
-from tests.services.conftest import ORIGIN, Bench
+from tests.services.conftest import ORIGIN, Bench, make_bench
 from vna.dicom.part10 import file_meta
 from vna.dicom.rendering.options import PNG, RenderOptions
-from vna.errors import Corrupt, InvalidInstance
+from vna.errors import Corrupt, InvalidInstance, Unavailable
 from vna.index.corrections import id_of
+from vna.index.database import Database
 from vna.model.corrections import Correction
 from vna.model.identifiers import InstanceUids, Level, Selection
 from vna.model.instances import Outcome, StoredInstance
 from vna.model.query import Filter, Query, SingleValue
+from vna.model.verification import Finding
 from vna.services import header_bytes, retrieve
 from vna.services.bulk_values import bulk_paths
 from vna.services.decoders import InProcess
@@ -30,6 +37,7 @@ from vna.services.piecewise import PiecewiseConversion
 from vna.services.rendering import RenderService, RenderSettings
 from vna.services.spans import FileSpan
 from vna.services.store import StoreOutcome
+from vna.services.verification import HowToVerify
 
 BLOB = bytes(range(256)) * 8
 SYNTAXES = (samples.EXPLICIT, samples.IMPLICIT, samples.BIG_ENDIAN, samples.DEFLATED)
@@ -142,6 +150,23 @@ def test_nothing_is_made_of_a_damaged_object(
     with pytest.raises(Corrupt):
         reader, _ = bench.retrieve.open_part10(instance)
         reader.read()
+
+
+@pytest.mark.parametrize("at_once", [0, 2**20], ids=["streamed", "at once"])
+def test_damage_that_was_read_once_is_not_remembered(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Metadata are made of bytes that nobody has compared with their digest; what leaves later is whole again."""
+    monkeypatch.setattr(retrieve, "_AT_ONCE", at_once)
+    data = samples.multiframe()
+    instance = kept(bench, data)
+    path = bench.store_directory / instance.location.key
+    path.chmod(0o600)
+    path.write_bytes(data.replace(b"PID-1", b"PID-9"))
+    header_json(bench.retrieve, instance, lambda path: path)
+    path.write_bytes(data)
+    (was,) = originals(file_of(file(bench, instance)))
+    assert was.PatientID == "PID-1"
 
 
 # --- parts --------------------------------------------------------------------------------------------
@@ -259,6 +284,59 @@ def test_what_may_not_be_corrected_is_refused_and_nothing_kept(bench: Bench) -> 
         keep(bench, damaged)
     assert bench.index.counts().instances == 0
     assert list(bench.objects.scan(bench.objects.default)) == []
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_what_is_read_of_one_without_pixels_is_what_leaves(bench: Bench, syntax: str) -> None:
+    """Original Attributes stand at its very end, and once."""
+    instance = kept(bench, samples.small(transfer_syntax_uid=syntax))
+    (was,) = originals(file_of(file(bench, instance)))
+    with header_bytes.header_bytes(bench.retrieve, instance) as header:
+        read = bytes(header.data[instance.layout.dataset_offset :])
+        assert header.tail == len(header.data)
+    if syntax != samples.DEFLATED:
+        assert read == bytes(bench.retrieve.load_dataset(instance))
+    assert read.count(str(was.PatientID).encode()) == 1
+    sent = bench.pixels.extracts.without_bulk_data(instance, samples.EXPLICIT)
+    assert len(originals(file_of(file_meta("1.2", "1.3", samples.EXPLICIT) + sent))) == 1
+    assert sent.count(b"SOUTH-1") == 1
+
+
+def test_what_a_crash_left_unnamed_is_taken_in_corrected(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be another's, and stay so: the migration that comes again finds a duplicate."""
+
+    def dies(_new: object, _origin: object, run: Callable[[], object]) -> None:
+        run()
+        raise Unavailable("killed")
+
+    data = samples.small(SOPInstanceUID="1.2.7")
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.index, "register", dies)
+        with pytest.raises(Unavailable, match="killed"):
+            keep(bench, data)
+    listed: list[Finding] = []
+    bench.verification.everything(HowToVerify(ORIGIN, young=0, repairs=True), listed.append)
+    assert [item.repaired[:7] for item in listed] == ["adopted"]
+    again = keep(bench, data)
+    assert (again.outcome, again.is_corrected) == (Outcome.DUPLICATE, True)
+    assert file_of(file(bench, found(bench, again.uids))).PatientID == "SOUTH-1"
+    assert patients(bench, _PATIENT_ID, "SOUTH-1") == 1
+
+
+def test_large_objects_that_wait_sealed_are_corrected(database: Database, tmp_path: Path) -> None:
+    """Of what lies on the disk nothing can be read, and what leaves is another's."""
+    backend = EncryptedBackend(FilesystemBackend(tmp_path / "store"), keyring("a"))
+    bench = make_bench(database, backend, tmp_path / "spool")
+    data = samples.multiframe(2, bits=16, rows=256, columns=256)
+    instance = kept(bench, data)
+    new, old = file_of(file(bench, instance)), file_of(data)
+    assert (new.PatientID, originals(new)[0].PatientID) == ("SOUTH-1", "PID-1")
+    assert new.PixelData == old.PixelData
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(b"PID-1" in path.read_bytes() for path in files)
+    backend.close()
 
 
 def test_the_trash_and_what_is_restored_keep_it(bench: Bench) -> None:

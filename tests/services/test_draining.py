@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from storage_backends.errors import BackendFull
+from tests.corrections import correction
 from tests.services.conftest import ORIGIN, Bench
 from tests.services.several_stores import Folders, found, instance, places, read, where
 from vna.config_storage import RuleConfig
@@ -64,6 +65,25 @@ def test_everything_goes_to_the_backend_that_new_objects_go_to(
     (entry,) = bench.trash.entries()
     assert bench.trash.restore(entry.trash_id, ORIGIN).restored == 1
     assert read(bench, 5) == instance(5)
+
+
+@pytest.mark.parametrize("fate", ["visible", "in conflict", "in the trash"])
+def test_what_is_corrected_goes_by_what_it_is_now(
+    folders: Folders, database: Database, fate: str
+) -> None:
+    """As at its store, when the rules were others."""
+    old = folders.bench(database, folders.storage("old"))
+    if fate == "in conflict":
+        old.keep(instance(1, "other content"))
+    with old.store.spool.open() as writer:
+        writer.write(instance(1))
+        with writer.finish() as spooled:
+            old.store.store(spooled, ORIGIN, correction=correction())
+    if fate == "in the trash":
+        old.trash.delete(InstanceUids("1.2", "", ""), ORIGIN)
+    rules = {"south": RuleConfig(tags={"IssuerOfPatientID": "South"}, copies=("third",))}
+    drained(folders.bench(database, folders.storage("new", drain="old", rules=rules)))
+    assert len(folders.keys("third")) == 1
 
 
 def test_keys_are_fresh(folders: Folders, old: Bench, database: Database) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import orjson
 
@@ -24,6 +25,9 @@ _SCHEMA = 13
 """Archives that know less of the schema would deliver such instances as they came."""
 
 _MOST_KNOWN = 4096
+_NAMED_AT_ONCE = 100
+_ALONE_SECONDS = 5.0
+"""How long nobody asks again whether an older version has come."""
 
 
 class CorrectionIndex:
@@ -32,19 +36,43 @@ class CorrectionIndex:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: OrderedDict[int, Correction] = OrderedDict()
+        self._named: set[bytes] = set()
+        self._alone_until = 0.0
         self._lock = threading.Lock()
 
     def keep(self, correction: Correction) -> int:
         """The id of `correction`, which is there from now on. Raises Unavailable, also while an older version of the
         archive is connected.
         """
-        patch = to_jsonb(correction_tree(correction))
         number = id_of(correction)
-        if self._recent(number) == correction:
+        now = time.monotonic()
+        if self._recent(number) == correction and now < self._alone_until:
             return number
+        patch = to_jsonb(correction_tree(correction))
         self._database.attempt(lambda c: _keep(c, number, patch))
+        self._alone_until = now + _ALONE_SECONDS
         self._remember(number, correction)
         return number
+
+    def keep_for(self, digest: Digest, correction: Correction) -> int:
+        """As `keep`, told of the object before it is there: should nobody live to name it, who takes it in later
+        takes it in corrected. Raises Unavailable.
+        """
+        number = self.keep(correction)
+        with self._lock:
+            self._named.discard(packed_digest(digest))
+        self.tell([(digest, number)])
+        return number
+
+    def named(self, digest: Digest) -> None:
+        """A row names the object: what was told of it may be forgotten, some time."""
+        with self._lock:
+            self._named.add(packed_digest(digest))
+            if len(self._named) < _NAMED_AT_ONCE:
+                return
+            named, self._named = sorted(self._named), set()
+        with suppress(Unavailable):  # it does no harm
+            self._database.attempt(lambda c: c.execute(load("queries/correction_named"), [named]))
 
     def find(self, number: int) -> Correction:
         """The correction with this id. Raises Corrupt where there is none, Unavailable."""

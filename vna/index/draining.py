@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vna.index.commitments import Hold
+from vna.index.corrections import CorrectionIndex
 from vna.index.database import Database
 from vna.index.jsonb import to_text
 from vna.index.registering import unpacked_digest
@@ -21,10 +22,14 @@ Place = tuple[str, int, str]
 
 
 class DrainIndex:
-    """Rows of drains and of what they move. Shared by all threads; everything raises Unavailable."""
+    """Rows of drains and of what they move. Shared by all threads; everything raises Unavailable.
+
+    `corrections`: what is changed in what they move.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.corrections = CorrectionIndex(database)
 
     def begin(self, backend: str, target: str, grace: int) -> Drain:
         """Empty `backend` from now on; one that is being emptied goes on, to this `target`."""
@@ -184,4 +189,5 @@ def _holding(row: Sequence[Any]) -> Holding:
         unpacked_digest(row[8]),
         tuple(copies),
         tuple(row[10]),
+        row[11],
     )

@@ -124,6 +124,7 @@ class InventoryLedger:
 
         def write(connection: Connection) -> RecordedInstances:
             with connection.transaction():
+                connection.execute(load("queries/migration_lock"), values)
                 rows = connection.execute(load("queries/migration_instances"), values).fetchall()
                 new, gone = sum(is_new for (is_new,) in rows), 0
                 if is_whole:

@@ -28,6 +28,8 @@ PLAIN = (
     known.EXPLICIT_VR_BIG_ENDIAN,
 )
 
+_ALONE = (PLAIN[0], PLAIN[1], PLAIN[3])
+
 _ROOT = "1.2.840.10008.5.1.4.1.1."
 _OF_MODALITY: Mapping[str, tuple[str, ...]] = {
     "CR": ("1", "1.1"),
@@ -95,13 +97,36 @@ def storage_contexts(
         yield contexts, chosen
 
 
-def _guesses(wanted: Sequence[FoundInstance]) -> Iterator[list[str]]:
+def lone_contexts(wanted: Sequence[FoundInstance]) -> Iterator[list[Context]]:
+    """Proposals of one context a class: there are acceptors that send by no other one than the first of a class.
+
+    The syntaxes that the source tells come first, then the uncompressed ones, one after the other.
+    """
+    unknown = [found for found in wanted if not found.sop_class_uid]
+    classes = list(_by_class(found for found in wanted if found.sop_class_uid))
+    groups = list(_groups(classes)) + (
+        list(_guesses(unknown, MAX_STORAGE_CONTEXTS)) if unknown else []
+    )
+    told = (found.transfer_syntax_uid for found in wanted if found.transfer_syntax_uid)
+    for syntax in dict.fromkeys((*told, *_ALONE)):
+        for group in groups:
+            yield [(uid, (syntax,)) for uid in group]
+
+
+def _groups(classes: Sequence[str]) -> Iterator[list[str]]:
+    for at in range(0, len(classes), MAX_STORAGE_CONTEXTS):
+        yield list(classes[at : at + MAX_STORAGE_CONTEXTS])
+
+
+def _guesses(
+    wanted: Sequence[FoundInstance], at_once: int = CLASSES_AT_ONCE
+) -> Iterator[list[str]]:
     """Classes for instances whose source does not tell them: the likely ones first, then all others that there are."""
     modalities = dict.fromkeys(found.modality for found in wanted)
     likely = [end for modality in modalities for end in _OF_MODALITY.get(modality, ())]
     everything = dict.fromkeys([*(_ROOT + end for end in (*likely, *_ANY)), *_standard_classes()])
     left = iter(everything)
-    while classes := list(islice(left, CLASSES_AT_ONCE)):
+    while classes := list(islice(left, at_once)):
         yield classes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from vna.dimse import scu
 from vna.dimse.association import Association
@@ -13,9 +14,9 @@ from vna.dimse.errors import AssociationEnded
 from vna.dimse.message import Message
 from vna.dimse.negotiation import RoleSelection
 from vna.migration import dicom_keys as tags
-from vna.migration.dicom_contexts import storage_contexts
+from vna.migration.dicom_contexts import lone_contexts, storage_contexts
 from vna.migration.dicom_keys import encode_keys
-from vna.migration.dicom_link import IDENTIFIER_SYNTAXES, DicomLink
+from vna.migration.dicom_link import IDENTIFIER_SYNTAXES, Context, DicomLink
 from vna.migration.dicom_receive import receive
 from vna.migration.dicom_requests import Keys, Request, narrower, requests
 from vna.migration.move_listener import MoveListener
@@ -28,6 +29,8 @@ from vna.spool import Spool
 SUCCESS = 0x0000
 DESTINATION_UNKNOWN = 0xA801
 BUSY = frozenset({0xA700, 0xA701, 0xA702})
+_MOST_IN_VAIN = 50
+"""So often in a row a source may break off before no more is asked for."""
 _DAY = 86_400.0
 """How long an association may be silent: objects that arrive elsewhere count, which the Watch knows."""
 
@@ -48,6 +51,10 @@ class _Channel:
             scu.cancel(self.association, context.id, self.message_id)
 
 
+Opened = Callable[[], contextlib.AbstractContextManager[_Channel]]
+"""Opens an association for requests, which ends with the block."""
+
+
 class DicomFetch:
     """For one call of `fetch`; raises SourceError and its children, and what `take` raised stays in the reception."""
 
@@ -62,9 +69,11 @@ class DicomFetch:
         """`known`: all that is listed of the study, () when that is not known."""
         self._link, self._study, self._reception = link, study, reception
         self._should_stop, self._known = should_stop, known
+        self._is_move = link.options.retrieve == "move"
         self._silent: list[Request] = []
+        self._alone: set[str] = set()
         self._said: dict[str, None] = {}
-        self._was_busy = self._was_stopped = self._was_success = False
+        self._was_busy = self._was_stopped = self._was_success = self._was_failed = False
 
     def report(self) -> FetchReport:
         """What happened."""
@@ -74,43 +83,88 @@ class DicomFetch:
 
     def move(self, wanted: Sequence[FoundInstance], listener: MoveListener) -> None:
         """By C-MOVE to `listener`; after a Success that came too early the rest is waited for."""
-        uid, caller = self._link.move_class, self._link.options.calling_ae_title
-        with (
-            listener.expecting(self._reception, wanted, caller) as message_id,
-            self._link.association([(uid, IDENTIFIER_SYNTAXES)], idle=_DAY) as association,
-        ):
-
-            def send(identifier: bytes) -> Iterator[scu.Answer]:
-                return scu.move(association, uid, identifier, listener.ae_title, message_id)
-
-            channel = _Channel(association, uid, message_id, send)
+        caller = self._link.options.calling_ae_title
+        with listener.expecting(self._reception, wanted, caller) as message_id:
             try:
-                self._ask_all(channel, wanted)
+                self._retrieve(partial(self._moving, listener, message_id), wanted)
             except _UnknownDestination as exc:
                 raise SourceError(
                     f"{self._link.name} does not know the C-MOVE destination {listener.ae_title}: have it added there "
                     f"with port {listener.address[1]} of this machine, or set move_destinations"
                 ) from exc
-            self._settle()
-            if self._ask_silent(channel):
-                self._settle()
 
     def get(self, wanted: Sequence[FoundInstance], spool: Spool) -> None:
         """By C-GET, over as many associations as the contexts need."""
-        uid = self._link.get_class
         for contexts, instances in storage_contexts(wanted):
             due = [found for found in instances if self._reception.is_missing(found)]
             if self._is_over():
                 return
-            if not due:
-                continue
-            classes = dict.fromkeys(name for name, _ in contexts)
-            roles = [RoleSelection(name, scu=False, scp=True) for name in classes]
-            proposed = [(uid, IDENTIFIER_SYNTAXES), *contexts]
-            with self._link.association(proposed, roles, _DAY) as association:
-                channel = self._get_channel(association, spool)
-                self._ask_all(channel, due)
-                self._ask_silent(channel)
+            if due:
+                self._retrieve(partial(self._getting, contexts, spool), due)
+        for contexts in lone_contexts(wanted) if self._was_failed else ():
+            proposed = {name for name, _ in contexts}
+            due = [found for found in wanted if self._reception.is_missing(found)]
+            due = [found for found in due if found.sop_class_uid in {"", *proposed}]
+            if due and not self._is_over():
+                self._retrieve(partial(self._getting, contexts, spool), due)
+
+    def _retrieve(self, opened: Opened, wanted: Sequence[FoundInstance]) -> None:
+        """By as few requests as it takes; what these leave behind one by one, as far as it was not asked for so."""
+        broken: _BrokeOff | None = None
+        before = self._reception.missing
+        try:
+            with opened() as channel:
+                self._ask_all(channel, wanted)
+                self._settle()
+                if self._ask_silent(channel):
+                    self._settle()
+        except _BrokeOff as exc:
+            broken = exc
+        # By C-GET nothing at all comes where no context fits: that is the same for each of them.
+        has_come = self._reception.missing < before or self._is_move
+        if broken is not None or (self._was_failed and has_come):
+            self._ask_alone(opened, wanted)
+        if broken is not None and self._reception.missing == before:
+            raise broken
+
+    def _ask_alone(self, opened: Opened, wanted: Sequence[FoundInstance]) -> None:
+        """Each instance that is missing; one over which the source breaks off costs no other."""
+        missing = (found for found in wanted if self._reception.is_missing(found))
+        left = [f for f in missing if f.uids.sop_instance_uid not in self._alone][::-1]
+        in_vain = 0
+        while left and in_vain < _MOST_IN_VAIN and not self._is_over():
+            before, uid = self._reception.missing, ""
+            try:
+                with opened() as channel:
+                    while left:
+                        found = left.pop()
+                        uid = found.uids.sop_instance_uid
+                        if self._reception.is_missing(found):
+                            keys = {tags.LEVEL: "SERIES", **self._above()}
+                            for request in narrower(keys, [found]):
+                                self._ask(channel, *request)
+                    self._settle()
+            except _BrokeOff as exc:
+                self._reception.failed(uid, str(exc))
+                in_vain = in_vain + 1 if self._reception.missing == before else 0
+
+    @contextlib.contextmanager
+    def _moving(self, listener: MoveListener, message_id: int) -> Iterator[_Channel]:
+        uid = self._link.move_class
+        with self._link.association([(uid, IDENTIFIER_SYNTAXES)], idle=_DAY) as association:
+
+            def send(identifier: bytes) -> Iterator[scu.Answer]:
+                return scu.move(association, uid, identifier, listener.ae_title, message_id)
+
+            yield _Channel(association, uid, message_id, send)
+
+    @contextlib.contextmanager
+    def _getting(self, contexts: Sequence[Context], spool: Spool) -> Iterator[_Channel]:
+        classes = dict.fromkeys(name for name, _ in contexts)
+        roles = [RoleSelection(name, scu=False, scp=True) for name in classes]
+        proposed = [(self._link.get_class, IDENTIFIER_SYNTAXES), *contexts]
+        with self._link.association(proposed, roles, _DAY) as association:
+            yield self._get_channel(association, spool)
 
     def _get_channel(self, association: Association, spool: Spool) -> _Channel:
         uid, message_id = self._link.get_class, association.next_message_id()
@@ -123,6 +177,12 @@ class DicomFetch:
 
         return _Channel(association, uid, message_id, send)
 
+    def _above(self) -> Keys:
+        above = {tags.STUDY_INSTANCE_UID: self._study.study_instance_uid}
+        if self._link.options.model == "patient":
+            above[tags.PATIENT_ID] = self._study.patient_id
+        return above
+
     def _ask_all(self, channel: _Channel, wanted: Sequence[FoundInstance]) -> None:
         with_patient = self._link.options.model == "patient"
         for request in requests(self._study, wanted, self._known, with_patient=with_patient):
@@ -132,6 +192,8 @@ class DicomFetch:
         """One request; what it is refused for is asked for in narrower ones."""
         context = channel.association.context_for(channel.sop_class_uid)
         before = self._reception.missing
+        if keys[tags.LEVEL] == "IMAGE" and len(instances) == 1:
+            self._alone.add(instances[0].uids.sop_instance_uid)
         is_refused = self._asked(channel, encode_keys(keys, context.transfer_syntax))
         if self._reception.missing < before:
             return
@@ -151,7 +213,7 @@ class DicomFetch:
         return bool(silent)
 
     def _settle(self) -> None:
-        if self._was_success and not self._is_over():
+        if self._is_move and self._was_success and not self._is_over():
             self._reception.settle(self._link.options.settle_time, self._should_stop)
 
     def _asked(self, channel: _Channel, identifier: bytes) -> bool:
@@ -169,8 +231,11 @@ class DicomFetch:
                     final = answer.command
             except AssociationEnded as exc:
                 if not watch.was_stopped:
-                    why = f"silent for {patience:.0f} s" if watch.was_silent else str(exc)
-                    raise SourceUnavailable(f"{self._link.name}: {why}") from exc
+                    if not watch.was_silent:
+                        raise _BrokeOff(f"{self._link.name}: {exc}") from exc
+                    raise SourceUnavailable(
+                        f"{self._link.name}: silent for {patience:.0f} s"
+                    ) from exc
         self._was_stopped |= watch.was_stopped and self._reception.error is None
         return final is not None and self._is_refused(final)
 
@@ -180,6 +245,7 @@ class DicomFetch:
             raise _UnknownDestination
         # 0xA702 is also what all failed sub-operations end with (PS3.4 C.4.2.1.5): those were tried.
         was_tried = bool(final.number_of_failed_suboperations)
+        self._was_failed |= was_tried
         self._was_busy |= status in BUSY and not was_tried
         self._was_success |= status == SUCCESS
         counts = (
@@ -193,6 +259,10 @@ class DicomFetch:
 
     def _is_over(self) -> bool:
         return self._was_stopped or self._reception.error is not None or self._should_stop()
+
+
+class _BrokeOff(SourceUnavailable):
+    """An association ended in the middle of a request: the source is gone, or can't give one of the objects."""
 
 
 class _UnknownDestination(Exception):

@@ -26,7 +26,7 @@ class Finder:
         self._link = link
         self._association: Association | None = None
 
-    def find(self, level: str, keys: Mapping[int, str]) -> Iterator[Record]:
+    def find(self, level: str, keys: Mapping[int, str]) -> Generator[Record]:
         """The answers, as they come. Closing the iterator early cancels the question.
 
         Raises Truncated behind the last one when the source breaks off, or ends with anything but success; where it

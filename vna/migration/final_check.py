@@ -92,7 +92,10 @@ class FinalChecking:
             findings.gone += study.seen < self._campaign.inventory
             if study.state in EXCEPTIONAL and not study.exceptions:
                 findings.study_exceptions[f"{study.state} {study.reason}".strip()] += 1
-        for tally in self._checks.tallies([study.item.study_id for study in studies]):
+        self._count_instances([study.item.study_id for study in studies], findings)
+
+    def _count_instances(self, studies: Sequence[int], findings: Findings) -> None:
+        for tally in self._checks.tallies(studies):
             findings.instances[tally.state] += tally.count
             findings.sizes[tally.state] += tally.size
             if tally.state in EXCEPTIONAL:
@@ -101,6 +104,8 @@ class FinalChecking:
                 findings.checked += tally.count
             elif tally.study_state in _FINAL:
                 findings.unexplained += tally.count
+            elif tally.study_state in EXCEPTIONAL:  # it was given up, or left out, as a whole
+                findings.exceptions[tally.study_state] += tally.count
 
     def _read_again(
         self,

@@ -132,6 +132,8 @@ class Finishing:
                 f"{found.unexplained} instances are neither verified nor exceptions: "
                 f"vna migrate retry {name} --state mismatched --state verified"
             )
+        if check.accepts_exceptions or not found.to_accept:
+            return "something was changed while it was checked: finish it again"
         return (
             f"{found.to_accept} exceptions wait for a person: vna migrate exceptions {name}, then retry them, "
             "or accept them with --accept-exceptions"

@@ -58,7 +58,7 @@ class Left:
 class Holding:
     """The object of a location with its copies; `due`: the backends of copies that are not written yet.
 
-    `owner` and `uids` as in KeptRow.
+    `owner` and `uids` as in KeptRow, `correction` as in StoredInstance.
     """
 
     owner: str
@@ -67,6 +67,7 @@ class Holding:
     digest: Digest
     copies: tuple[Location, ...]
     due: tuple[str, ...]
+    correction: int | None
 
     @property
     def places(self) -> tuple[Location, ...]:

@@ -14,11 +14,12 @@ class Findings:
     """What a check has counted.
 
     `studies`, `instances`, `sizes` (bytes): by state. `exceptions`: instances that are not verified, by state and
-    reason with a space between; `study_exceptions`: studies likewise that have no such instance. `unexplained`:
-    instances of studies that are done that are neither verified nor exceptions, which must not be. `checked` verified
-    instances were looked up in the archive, and `reread` of them read again. `faults`: verified ones of which that
-    failed; they are exceptions since. `gone`: studies that the newest inventory does not have any more. `others`:
-    instances that the archive has of these studies and the ledger does not: they came another way.
+    reason with a space between, or by the state of their study when they share its fate; `study_exceptions`: studies
+    likewise that have no such instance. `unexplained`: instances of studies that are done that are neither verified
+    nor exceptions, which must not be. `checked` verified instances were looked up in the archive, and `reread` of
+    them read again. `faults`: verified ones of which that failed; they are exceptions since. `gone`: studies that the
+    newest inventory does not have any more. `others`: instances that the archive has of these studies and the ledger
+    does not: they came another way.
     """
 
     studies: Counter[str] = field(default_factory=Counter)

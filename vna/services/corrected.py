@@ -20,14 +20,16 @@ from vna.model.instances import StoredInstance
 from vna.services.header_bytes import IN_MEMORY, chunks, is_deflated
 from vna.services.readers import PiecesReader
 
-__all__ = ["CorrectedObjects", "StoredHeader", "header_of"]
+__all__ = ["CorrectedObjects", "StoredHeader"]
 
 _MOST_BYTES = 8 * 2**20
 _LEVEL = 6
 
 
 class CorrectedObjects:
-    """What corrections change in which objects; those that were used last are remembered. Shared by threads."""
+    """What corrections change in which objects; those that were used last are remembered, where they were made of
+    verified bytes: damage must not outlive its repair. Shared by threads.
+    """
 
     def __init__(self, corrections: CorrectionIndex) -> None:
         self._corrections = corrections
@@ -36,12 +38,18 @@ class CorrectedObjects:
         self._lock = threading.Lock()
 
     def find(self, instance: StoredInstance) -> Splices | None:
-        """What `make` has given for it, if that is remembered."""
+        """What is changed in it, if that is remembered."""
         with self._lock:
             found = self._recent.get(_key(instance))
             if found is not None:
                 self._recent.move_to_end(_key(instance))
             return found
+
+    def learn(self, instance: StoredInstance, data: memoryview) -> None:
+        """Remember what is changed in an object, of which `data` are all bytes, verified. Raises as `make`."""
+        header = _header_of(instance, data)
+        if header is not None and self.find(instance) is None:
+            self._remember(_key(instance), self.make(instance, header))
 
     def make(self, instance: StoredInstance, header: StoredHeader) -> Splices:
         """What its correction changes. Raises Unsupported, Corrupt where the correction is gone, Unavailable."""
@@ -49,12 +57,10 @@ class CorrectedObjects:
         if number is None:
             raise ValueError("an instance without a correction")
         try:
-            splices = corrected_header(header, self._corrections.find(number)).splices
+            return corrected_header(header, self._corrections.find(number)).splices
         except InvalidInstance as exc:
             name = f"instance {instance.uids.sop_instance_uid}"
             raise Unsupported(f"{name} can't be corrected: {exc}") from exc
-        self._remember(_key(instance), splices)
-        return splices
 
     def open(
         self, instance: StoredInstance, reader: ObjectReader, start: int, splices: Splices
@@ -80,7 +86,7 @@ class CorrectedObjects:
                 self._bytes -= _cost(self._recent.popitem(last=False)[1])
 
 
-def header_of(instance: StoredInstance, data: memoryview) -> StoredHeader | None:
+def _header_of(instance: StoredInstance, data: memoryview) -> StoredHeader | None:
     """The header in a whole object; None of a deflated one, which has to be inflated."""
     if is_deflated(instance):
         return None

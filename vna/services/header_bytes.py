@@ -133,7 +133,8 @@ def _spliced(
     with stored.data[: stored.tail] as head:
         yield from before.applied([head])
     with stored.data[stored.tail :] as behind:
-        yield from splices.applied([behind], tail_offset)
+        if behind:  # else what is put in at the very end was given already
+            yield from splices.applied([behind], tail_offset)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from vna.index.draining import DrainIndex, Place
 from vna.model.draining import Holding
 from vna.model.instances import Location
 from vna.model.keys import new_object_key
+from vna.services.correcting import read_header
 from vna.services.placement import Facts, Placement
 from vna.services.storage import ObjectStore
 from vna.spool import Spool, Spooled
@@ -116,8 +117,10 @@ class RehousingService:
 
     def _wanted(self, spooled: Spooled, holding: Holding) -> list[str]:
         """The backends that should have the object: as for a new one that came from the same peer."""
+        number = holding.correction
+        correction = None if number is None else self._index.corrections.find(number)
         try:
-            header = self._headers.read_held(spooled)
+            header = read_header(self._headers, spooled, correction)
         except InvalidInstance:  # it was taken in by other means
             targets = self._placement.default
         else:

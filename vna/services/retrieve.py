@@ -22,7 +22,7 @@ from vna.model.found_frames import FoundFrames
 from vna.model.frames import FrameTable
 from vna.model.identifiers import InstanceUids, Origin, Selection
 from vna.model.instances import Location, StoredInstance
-from vna.services.corrected import CorrectedObjects, StoredHeader, header_of
+from vna.services.corrected import CorrectedObjects, StoredHeader
 from vna.services.header_bytes import stored_header_bytes
 from vna.services.readers import PrefixedReader
 from vna.services.sources import Sources
@@ -178,7 +178,7 @@ class RetrieveService:
         data, start = self.load_whole(instance), instance.layout.dataset_offset
         if instance.correction is None:
             return data[start:]
-        self.splices(instance, header_of(instance, data))
+        self._corrected.learn(instance, data)
         body, _ = self._leaving(instance, cast("ObjectReader", io.BytesIO(data[start:])), start)
         with body:
             return memoryview(read_fully(body))
@@ -234,7 +234,7 @@ class RetrieveService:
             return self._sources.open_verified(location, digest)
         data = self._sources.load(location, digest)
         if instance.correction is not None:
-            self.splices(instance, header_of(instance, memoryview(data)))
+            self._corrected.learn(instance, memoryview(data))
         return cast("ObjectReader", io.BytesIO(data))
 
     def _verified(

@@ -164,8 +164,11 @@ class StoreService:
             keeping = kind(self._objects, spooled, targets, lying.location)
         instance = _new_instance(header, spooled, keeping)
         if correction is not None:
-            instance = replace(instance, correction=self._index.corrections.keep(correction))
+            number = self._index.corrections.keep_for(spooled.digest, correction)
+            instance = replace(instance, correction=number)
         registration, notes = self._registered(instance, origin, keeping)
+        if correction is not None:
+            self._index.corrections.named(spooled.digest)
         return StoreOutcome(
             outcome=registration.outcome,
             uids=header.uids,

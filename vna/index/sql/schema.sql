@@ -323,7 +323,7 @@ CREATE TABLE told_correction (
     correction bigint NOT NULL,
     object_digest bytea PRIMARY KEY
 );
-COMMENT ON TABLE told_correction IS 'by what objects are corrected, as a backup tells it: for those that no row names yet';
+COMMENT ON TABLE told_correction IS 'by what objects are corrected that no row names yet: told before they are stored, or by a backup';
 
 CREATE TABLE conflict (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,4 +1,5 @@
--- Instances of a study as the source lists them. One that came before it was listed is to be verified now.
+-- Instances of a study as the source lists them. One that came before it was listed is to be verified now; one of another size
+-- than before is another one.
 INSERT INTO migration_instance AS i (
     study, campaign, seen, series_instance_uid, sop_instance_uid, sop_class_uid, transfer_syntax_uid, modality, place,
     size, number_of_frames)
@@ -9,6 +10,8 @@ WHERE s.id = %(study)s
 ON CONFLICT (study, sop_instance_uid, series_instance_uid, hashtextextended(place, 0)) DO UPDATE SET
     seen = greatest(i.seen, excluded.seen), sop_class_uid = excluded.sop_class_uid, transfer_syntax_uid = excluded.transfer_syntax_uid,
     modality = excluded.modality, size = excluded.size, number_of_frames = excluded.number_of_frames,
-    state = CASE WHEN i.reason = 'not-listed' THEN 'landed' WHEN i.reason = 'gone-from-source' THEN 'queued' ELSE i.state END,
+    state = CASE WHEN i.reason = 'not-listed' THEN 'landed' WHEN i.reason = 'gone-from-source' THEN 'queued'
+        WHEN i.state = 'verified' AND i.size <> excluded.size THEN 'queued' ELSE i.state END,
+    verified_at = CASE WHEN i.size <> excluded.size THEN NULL ELSE i.verified_at END,
     reason = CASE WHEN i.reason IN ('not-listed', 'gone-from-source') THEN '' ELSE i.reason END
 RETURNING xmax = 0

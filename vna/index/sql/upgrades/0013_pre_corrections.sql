@@ -12,7 +12,7 @@ CREATE TABLE told_correction (
     correction bigint NOT NULL,
     object_digest bytea PRIMARY KEY
 );
-COMMENT ON TABLE told_correction IS 'by what objects are corrected, as a backup tells it: for those that no row names yet';
+COMMENT ON TABLE told_correction IS 'by what objects are corrected that no row names yet: told before they are stored, or by a backup';
 
 ALTER TABLE instance ADD COLUMN correction bigint;
 COMMENT ON COLUMN instance.correction IS 'what is changed in it on its way out, and is in its attributes already; NULL for nearly all';
