@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from tests import samples
-from tests.migration.conftest import Site
-from vna.cli import main
-
-Vna = Callable[..., Result]
+from tests.migration.conftest import Site, Vna
 
 RULES = """
 [[rule]]
@@ -33,18 +29,6 @@ attribute = "InstitutionName"
 set = "Nowhere"
 when = { StationName = "MR*" }
 """
-
-
-@pytest.fixture
-def vna(site: Site, database_url: str, tmp_path: Path) -> Vna:
-    """Runs `vna migrate` on the index of the test, which is emptied with `site`."""
-    assert site.campaigns.all() == []
-
-    def run(*words: str) -> Result:
-        command = ["migrate", words[0], "--data-dir", str(tmp_path / "data"), *words[1:]]
-        return CliRunner().invoke(main, command, env={"VNA__DATABASE__URL": database_url})
-
-    return run
 
 
 @pytest.fixture
