@@ -74,7 +74,7 @@ class ZipMember:
 
 
 def printable(path: Path | str) -> str:
-    """A path as text that any terminal, JSON and Postgres take; odd bytes and controls are escaped."""
+    """A path, or a source's words, as text that any terminal, JSON and Postgres take; odd bytes are escaped."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     if text.isprintable():
         return text

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from vna.index.ledger_status import InstanceException, LedgerStatus, StudyException
 from vna.migration.account import source_document
+from vna.migration.candidates import printable
 from vna.migration.final_check_text import check_document, check_line
 from vna.migration.forecast import Forecast, forecast
 from vna.migration.hours import ceilings_text, window_text
@@ -88,7 +89,11 @@ def exception_document(exception: StudyException) -> dict[str, object]:
 
 
 def exception_lines(exception: StudyException) -> Iterator[str]:
-    """The same for people."""
+    """The same for people; what the source wrote can't command their terminal."""
+    return map(printable, _exception_lines(exception))
+
+
+def _exception_lines(exception: StudyException) -> Iterator[str]:
     again = exception.next_attempt_at
     later = f"; again at {again:%Y-%m-%d %H:%M:%S %Z}" if again is not None else ""
     yield (
