@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.interop.programs import needs
-from tests.peers import dcmqrscp, namespace
+from tests.peers import dcmqrscp
 from tests.rehearsal.book import Book
 from tests.rehearsal.kills import RESUMES_WITHIN, kill_again_and_again
 from tests.rehearsal.silos import INDEXER
-
-
-@pytest.fixture
-def network() -> Iterator[None]:
-    """A network of its own, where one can be made: dcmqrscp listens on every address."""
-    if not namespace.is_possible():
-        yield
-        return
-    with namespace.private_network():
-        yield
 
 
 @pytest.mark.crash

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.interop.programs import needs
-from tests.peers import dcmqrscp, namespace
+from tests.peers import dcmqrscp
 from tests.rehearsal.book import Book
 from tests.rehearsal.commands import Target
 from tests.rehearsal.contents import SHORT
 from tests.rehearsal.run import Stage, rehearse
-
-
-@pytest.fixture
-def network() -> Iterator[None]:
-    """A network of its own, where one can be made: dcmqrscp listens on every address."""
-    if not namespace.is_possible():
-        yield
-        return
-    with namespace.private_network():
-        yield
 
 
 @needs("dcmtk", dcmqrscp.PROGRAM, Path("/usr/bin/dcmqridx"))

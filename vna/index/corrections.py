@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -20,6 +19,7 @@ from vna.index.registering import packed_digest, unpacked_digest
 from vna.index.snapshot import snapshot
 from vna.index.sql import load
 from vna.model.corrections import Correction, correction_of, correction_tree
+from vna.recent import Recent
 
 _SCHEMA = 13
 """Archives that know less of the schema would deliver such instances as they came."""
@@ -35,7 +35,7 @@ class CorrectionIndex:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: OrderedDict[int, Correction] = OrderedDict()
+        self._known: Recent[int, Correction] = Recent(_MOST_KNOWN)
         self._named: set[bytes] = set()
         self._alone_until = 0.0
         self._lock = threading.Lock()
@@ -46,12 +46,12 @@ class CorrectionIndex:
         """
         number = id_of(correction)
         now = time.monotonic()
-        if self._recent(number) == correction and now < self._alone_until:
+        if self._known.get(number) == correction and now < self._alone_until:
             return number
         patch = to_jsonb(correction_tree(correction))
         self._database.attempt(lambda c: _keep(c, number, patch))
         self._alone_until = now + _ALONE_SECONDS
-        self._remember(number, correction)
+        self._known.put(number, correction)
         return number
 
     def keep_for(self, digest: Digest, correction: Correction) -> int:
@@ -76,7 +76,7 @@ class CorrectionIndex:
 
     def find(self, number: int) -> Correction:
         """The correction with this id. Raises Corrupt where there is none, Unavailable."""
-        known = self._recent(number)
+        known = self._known.get(number)
         if known is not None:
             return known
         row = self._database.attempt(
@@ -87,9 +87,7 @@ class CorrectionIndex:
                 f"correction {number} is gone from the database: restore it from a backup; until then nobody knows "
                 "what its instances have to look like"
             )
-        found = correction_of(row[0])
-        self._remember(number, found)
-        return found
+        return self._known.put(number, correction_of(row[0]))
 
     def of(self, sop_instance_uid: str) -> int | None:
         """The id of what corrects the visible instance of that UID. Raises Unavailable."""
@@ -125,19 +123,6 @@ class CorrectionIndex:
             patches = (correction_of(row["patch"]) for row in seen.rows("corrections_all"))
             rows = seen.rows("corrections_of_objects")
             yield patches, ((unpacked_digest(row["digest"]), row["correction"]) for row in rows)
-
-    def _recent(self, number: int) -> Correction | None:
-        with self._lock:
-            found = self._known.get(number)
-            if found is not None:
-                self._known.move_to_end(number)
-            return found
-
-    def _remember(self, number: int, correction: Correction) -> None:
-        with self._lock:
-            self._known[number] = correction
-            if len(self._known) > _MOST_KNOWN:
-                self._known.popitem(last=False)
 
 
 def id_of(correction: Correction) -> int:

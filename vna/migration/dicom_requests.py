@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from vna.migration import dicom_keys as tags
 from vna.model.migration import FoundInstance, FoundStudy
+from vna.recent import Recent
 
 UIDS_AT_ONCE = 50
 _MOST_COUNTS = 10_000
@@ -110,8 +109,7 @@ class ListedCounts:
     """How many instances of a study were listed lately, for sources that do not count them. Shared by threads."""
 
     def __init__(self) -> None:
-        self._counts: OrderedDict[str, int] = OrderedDict()
-        self._lock = threading.Lock()
+        self._counts: Recent[str, int] = Recent(_MOST_COUNTS)
 
     def counting(
         self, study: FoundStudy, found: Iterator[FoundInstance]
@@ -121,15 +119,10 @@ class ListedCounts:
         for instance in found:
             count += 1
             yield instance
-        with self._lock:
-            self._counts[study.study_instance_uid] = count
-            self._counts.move_to_end(study.study_instance_uid)
-            if len(self._counts) > _MOST_COUNTS:
-                self._counts.popitem(last=False)
+        self._counts.put(study.study_instance_uid, count)
 
     def known(self, study: FoundStudy) -> FoundStudy:
         """The study with a number of instances, where one is known."""
         if study.number_of_instances is not None:
             return study
-        with self._lock:
-            return replace(study, number_of_instances=self._counts.get(study.study_instance_uid))
+        return replace(study, number_of_instances=self._counts.get(study.study_instance_uid))

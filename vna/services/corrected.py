@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 import zlib
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import cast
 
@@ -17,6 +15,7 @@ from vna.dicom.splices import Splices
 from vna.errors import InvalidInstance, Unsupported
 from vna.index.corrections import CorrectionIndex
 from vna.model.instances import StoredInstance
+from vna.recent import Recent
 from vna.services.header_bytes import IN_MEMORY, chunks, is_deflated
 from vna.services.readers import PiecesReader
 
@@ -33,23 +32,17 @@ class CorrectedObjects:
 
     def __init__(self, corrections: CorrectionIndex) -> None:
         self._corrections = corrections
-        self._recent: OrderedDict[str, Splices] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
+        self._recent: Recent[str, Splices] = Recent(_MOST_BYTES, _cost)
 
     def find(self, instance: StoredInstance) -> Splices | None:
         """What is changed in it, if that is remembered."""
-        with self._lock:
-            found = self._recent.get(_key(instance))
-            if found is not None:
-                self._recent.move_to_end(_key(instance))
-            return found
+        return self._recent.get(_key(instance))
 
     def learn(self, instance: StoredInstance, data: memoryview) -> None:
         """Remember what is changed in an object, of which `data` are all bytes, verified. Raises as `make`."""
         header = _header_of(instance, data)
         if header is not None and self.find(instance) is None:
-            self._remember(_key(instance), self.make(instance, header))
+            self._recent.put(_key(instance), self.make(instance, header))
 
     def make(self, instance: StoredInstance, header: StoredHeader) -> Splices:
         """What its correction changes. Raises Unsupported, Corrupt where the correction is gone, Unavailable."""
@@ -76,14 +69,6 @@ class CorrectedObjects:
         with reader:
             inflated = inflated_pieces(chunks(reader), is_strict=True)
             return _deflated(splices.applied(inflated, instance.layout.dataset_offset))
-
-    def _remember(self, key: str, splices: Splices) -> None:
-        with self._lock:
-            known = self._recent.pop(key, None)
-            self._bytes += _cost(splices) - (_cost(known) if known else 0)
-            self._recent[key] = splices
-            while self._bytes > _MOST_BYTES and len(self._recent) > 1:
-                self._bytes -= _cost(self._recent.popitem(last=False)[1])
 
 
 def _header_of(instance: StoredInstance, data: memoryview) -> StoredHeader | None:

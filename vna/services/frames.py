@@ -21,13 +21,13 @@ from vna.interrupts import check_interrupt
 from vna.model.found_frames import FoundFrames
 from vna.model.identifiers import InstanceUids
 from vna.model.instances import StoredInstance
+from vna.recent import Recent
 from vna.services.decoders import Decoding
 from vna.services.frame_reading import cut_frame, only_fragment, read_frames
 from vna.services.header_bytes import is_deflated
 from vna.services.header_json import header_json
 from vna.services.pixels import Frame, PixelService, describe
 from vna.services.reading import check_frame_size
-from vna.services.recent import Recent
 from vna.services.retrieve import RetrieveService
 from vna.services.spans import FileSpan, Pieces
 

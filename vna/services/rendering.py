@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +16,7 @@ from vna.errors import NotFound, Unsupported
 from vna.metrics import RENDERED_IMAGES
 from vna.model.found_frames import FoundFrames
 from vna.model.instances import StoredInstance
+from vna.recent import Recent
 from vna.services.decoders import Decoding
 from vna.services.document_cache import DocumentCache, Turns
 from vna.services.frames import FrameService
@@ -64,7 +63,9 @@ class RenderService:
         self._retrieve, self._frames = retrieve, frames
         self._decoders, self._settings = decoders, settings
         self._images = DocumentCache(settings.cache_bytes)
-        self._headers = _HeaderCache(settings.cache_bytes // _HEADER_SHARE)
+        self._headers: Recent[str, RelevantHeader] = Recent(
+            settings.cache_bytes // _HEADER_SHARE, lambda header: header.size
+        )
         self._turns = Turns()
 
     def etag(self, instance: StoredInstance, frames: Sequence[int], options: RenderOptions) -> str:
@@ -194,29 +195,3 @@ def _numbers(
 ) -> Sequence[int]:
     numbers = frames or range(1, max(1, instance.number_of_frames) + 1)
     return numbers if options.media_type in ANIMATED else numbers[:1]
-
-
-class _HeaderCache:
-    """Least recently used headers, up to a number of bytes; safe for threads."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes, self._bytes = max_bytes, 0
-        self._headers: OrderedDict[str, RelevantHeader] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: str) -> RelevantHeader | None:
-        """The header, or None."""
-        with self._lock:
-            if key in self._headers:
-                self._headers.move_to_end(key)
-            return self._headers.get(key)
-
-    def put(self, key: str, header: RelevantHeader) -> None:
-        """Keep `header`; older ones make room."""
-        with self._lock:
-            replaced = self._headers.pop(key, None)
-            self._bytes += header.size - (replaced.size if replaced else 0)
-            self._headers[key] = header
-            while self._bytes > self._max_bytes and self._headers:
-                _, oldest = self._headers.popitem(last=False)
-                self._bytes -= oldest.size

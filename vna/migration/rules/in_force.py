@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -14,6 +13,7 @@ from vna.migration.rules.declaration import RuleSet, parse_rules
 from vna.migration.rules.values import LONGEST
 from vna.model.campaign import Campaign
 from vna.model.rules import RulesVersion
+from vna.recent import Recent
 
 _MOST_KNOWN = 8
 
@@ -34,7 +34,7 @@ class RulesBook:
 
     def __init__(self, index: CampaignRules) -> None:
         self._index = index
-        self._known: OrderedDict[tuple[int, int], InForce] = OrderedDict()
+        self._known: Recent[tuple[int, int], InForce] = Recent(_MOST_KNOWN)
         self._lock = threading.Lock()
 
     def newest(self, campaign: Campaign) -> InForce:
@@ -49,10 +49,7 @@ class RulesBook:
             found = self._known.get(key)
             if found is None:
                 found = in_force(campaign.name, self._index.version(campaign, number))
-            self._known[key] = found
-            self._known.move_to_end(key)
-            if len(self._known) > _MOST_KNOWN:
-                self._known.popitem(last=False)
+                self._known.put(key, found)
             return found
 
     def correcting(self, campaign: Campaign) -> Correcting:
